@@ -1,0 +1,97 @@
+// The host's view of a device: six verbs over tensors, row buffers and sessions. Knows nothing of nodes, BAGEL or ComfyUI.
+// Implementations: memory.ts (functions in this process, for tests) and process.ts (ONNX Runtime in a child process).
+import type { DType } from '../tensor/dtype.ts';
+import type { Shape, Tensor } from '../tensor/tensor.ts';
+
+/** A tensor or a row buffer that lives on a device. It dies with its worker: a handle of an older epoch is refused. */
+export interface Handle {
+  readonly kind: 'handle';
+  readonly id: number;
+  /** Name of the device, such as `cpu:0`. */
+  readonly device: string;
+  readonly epoch: number;
+  readonly dtype: DType;
+  /** For a row buffer the first side is its capacity in rows. */
+  readonly shape: Shape;
+}
+
+/** A loaded program. */
+export interface Session {
+  readonly kind: 'session';
+  readonly id: number;
+  readonly device: string;
+  readonly epoch: number;
+  readonly program: string;
+}
+
+/** What a value keeps alive on a device. */
+export type Held = Handle | Session;
+
+/** A small tensor rides in the message; of a handle the whole tensor or, zero copy, the first `rows` rows are fed. */
+export type Feed = Tensor | { readonly handle: Handle; readonly rows?: number };
+
+/**
+ * What to do with an output: keep it on the device, bring it here, or copy it to rows `row…` of a row buffer
+ * (an output with the buffer's row shape and any number of rows). Outputs that are not named are dropped.
+ */
+export type Fetch = 'handle' | 'tensor' | { readonly into: Handle; readonly row: number };
+
+/** A compiled part. Weights stay in their files and are found by the absolute path inside `bytes`. */
+export interface Program {
+  readonly name: string;
+  /** An ONNX model whose external data locations are absolute paths without the leading slash. */
+  readonly bytes: Uint8Array;
+  readonly options?: ProgramOptions;
+}
+
+export interface ProgramOptions {
+  /** True (default): weights that need a cast are expanded once at load. False: they stay mapped and are cast in each run. */
+  readonly expandWeights?: boolean;
+  /** False: leave weights unpacked so that they stay file-backed. Default true. */
+  readonly packWeights?: boolean;
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface DeviceStats {
+  readonly name: string;
+  readonly provider: string;
+  readonly epoch: number;
+  /** Process id of the worker, 0 where there is none. */
+  readonly pid: number;
+  readonly restarts: number;
+  readonly threads: number;
+  /** Bytes in handles and their number, from the host's ledger (known while the worker is busy). */
+  readonly handles: { readonly count: number; readonly bytes: number };
+  readonly sessions: number;
+  /** Process memory in bytes: resident, and of that anonymous, file-backed and shared; proportional set size. Absent where the system does not tell. */
+  readonly memory?: { readonly resident: number; readonly anonymous: number; readonly file: number; readonly shared: number; readonly proportional: number };
+  readonly runs: number;
+}
+
+export interface Device {
+  readonly name: string;
+  /** Rises when the worker was lost and restarted. */
+  readonly epoch: number;
+  load(program: Program): Promise<Session>;
+  run(session: Session, feeds: Readonly<Record<string, Feed>>, fetch: Readonly<Record<string, Fetch>>, options?: RunOptions): Promise<Record<string, Handle | Tensor>>;
+  /** Stores a tensor, or reserves a zeroed row buffer of `shape` when no data is given. */
+  write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle>;
+  read(handle: Handle): Promise<Tensor>;
+  /** Frees handles and sessions; those of an older epoch or freed before are ignored. */
+  free(held: readonly Held[]): Promise<void>;
+  stats(): Promise<DeviceStats>;
+  /** True while the handle or session can be used: same epoch, not freed. */
+  holds(held: Held): boolean;
+  /** Ends the worker. Later calls are refused. */
+  close(): Promise<void>;
+}
+
+/** The devices of a run, by name, in the order given on the command line; the first is the default. */
+export type Devices = ReadonlyMap<string, Device>;
+
+export function isHandle(value: Handle | Tensor): value is Handle {
+  return 'kind' in value && value.kind === 'handle';
+}

@@ -1,0 +1,41 @@
+// Traces a forward function into a Part: binds parameters to stored weights, checks their shapes, collects nodes.
+import type { Part, Expr } from './expr.ts';
+import type { Parameter } from './module.ts';
+import { Ops, type StoredWeight, type TraceState } from './ops.ts';
+
+/** Finds where a weight is stored; undefined when the checkpoint has no such key. */
+export interface WeightSource {
+  get(key: string): StoredWeight | undefined;
+}
+
+/** An Expr that is an input of the part. */
+export function input(name: string, dtype: Expr['dtype'], dims: Expr['dims']): Expr {
+  return { name, dtype, dims };
+}
+
+/**
+ * Builds a part. `build` gets the ops and gives the outputs by name.
+ * Throws when a weight is missing or has another shape than its module says.
+ */
+export function trace(name: string, inputs: readonly Expr[], weights: WeightSource, build: (op: Ops) => Readonly<Record<string, Expr>>): Part {
+  const state: TraceState = { stored: (parameter) => checked(parameter, weights), weights: new Map(), constants: new Map(), names: new Map() };
+  const op = new Ops(state, name);
+  const made = build(op);
+  const outputs = Object.entries(made).map(([outputName, value]) => rename(op, outputName, value));
+  return { name, inputs, outputs, nodes: op.nodes, weights: [...state.weights.values()], constants: state.constants };
+}
+
+function checked(parameter: Parameter, weights: WeightSource): StoredWeight {
+  const stored = weights.get(parameter.path);
+  if (stored === undefined) throw new Error(`weight ${parameter.path} [${parameter.shape.join(', ')}] is not in the model files`);
+  const given = 'bits' in stored ? [stored.scales.shape[0]!, stored.scales.shape[1]! * stored.block] : stored.shape;
+  if (given.length !== parameter.shape.length || given.some((side, i) => side !== parameter.shape[i])) {
+    throw new Error(`weight ${parameter.path} has shape [${given.join(', ')}], the model needs [${parameter.shape.join(', ')}]`);
+  }
+  return stored;
+}
+
+function rename(op: Ops, name: string, value: Expr): Expr {
+  op.nodes.push({ op: 'Identity', domain: '', name: `output ${name}`, inputs: [value.name], outputs: [name], attributes: {} });
+  return { ...value, name };
+}
