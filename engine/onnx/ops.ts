@@ -176,6 +176,9 @@ export class Ops {
     if (onnxType === undefined) throw new Error(`${this.#where('Cast')}: to ${dtype} is not supported`);
     return this.emit('Cast', [x], dtype, x.dims, { to: { int: onnxType } });
   }
+  clamp(x: Expr, low: Operand, high: Operand): Expr {
+    return this.emit('Clip', [x, this.#operand(low), this.#operand(high)], x.dtype, x.dims);
+  }
   where(condition: Expr, a: Expr, b: Expr): Expr {
     return this.emit('Where', [condition, a, b], a.dtype, broadcast(broadcast(condition.dims, a.dims, this.#where('Where')), b.dims, this.#where('Where')));
   }
@@ -186,6 +189,10 @@ export class Ops {
   reshape(x: Expr, dims: Dims): Expr {
     if (dims.filter((side) => typeof side === 'string').length > 1) throw new Error(`${this.#where('Reshape')}: ${dimsText(dims)} has more than one named side`);
     return this.emit('Reshape', [x, this.ints(dims.map((side) => (typeof side === 'number' ? side : -1)))], x.dtype, dims);
+  }
+  /** Reshapes to a run-time shape (an int64 vector); `dims` names the result's sides. */
+  reshapeTo(x: Expr, shape: Expr, dims: Dims): Expr {
+    return this.emit('Reshape', [x, shape], x.dtype, dims);
   }
   transpose(x: Expr, order: readonly number[]): Expr {
     return this.emit('Transpose', [x], x.dtype, order.map((axis) => x.dims[axis]!), { perm: { ints: order } });

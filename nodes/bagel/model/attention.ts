@@ -31,7 +31,7 @@ export function attend(op: Ops, q: Expr, past: KeysValues, fresh: KeysValues, mo
   const rows = q.dims[0]!;
   const grouped = op.transpose(op.reshape(q, [rows, kvHeads, width]), [1, 0, 2]); // [kvHeads, rows, group · headDim]
   const merge = (o: Ops, x: Expr) => o.reshape(o.transpose(x, [1, 0, 2]), [rows, kvHeads * width]); // [rows, heads · headDim]
-  const many = (causal: boolean) => (o: Ops) => [merge(o, attendBlocks(o, grouped, past, fresh, causal, shape))];
+  const many = (causal: boolean) => (o: Ops) => [merge(o, attendCached(o, grouped, past, fresh, causal, shape))];
   return op.if(
     mode.single,
     (o) => [attendOne(o, grouped, past, fresh, shape)],
@@ -54,14 +54,21 @@ function attendOne(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValues, 
   return op.reshape(op.concat(outputs, 0), ['rows', heads * headDim]);
 }
 
-/** Many query rows: keys and values of all heads are joined once, then blocks of queries run over them. Gives [kvHeads, rows, group · headDim]. */
-function attendBlocks(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValues, causal: boolean, shape: AttentionShape): Expr {
-  const { heads, kvHeads, headDim } = shape;
-  const group = heads / kvHeads;
+/** Many query rows over cached and new ones; keys and values of all heads are joined once. Gives [kvHeads, rows, group · headDim]. */
+function attendCached(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValues, causal: boolean, shape: AttentionShape): Expr {
   const stack = (old: readonly Expr[], now: readonly Expr[]) =>
     op.concat(old.map((rows, head) => op.unsqueeze(op.concat([rows, now[head]!], 0), 0)), 0); // [kvHeads, past + rows, headDim]
-  const keys = stack(past.keys, fresh.keys);
-  const values = stack(past.values, fresh.values);
+  const cached = causal ? op.lengthOf(past.keys[0]!, 0) : undefined;
+  return attendBlocks(op, grouped, stack(past.keys, fresh.keys), stack(past.values, fresh.values), shape, cached);
+}
+
+/**
+ * Blocks of queries over all keys: grouped [kvHeads, rows, group · headDim], keys and values [kvHeads, total, headDim] → as grouped.
+ * With `cached` (int64 [1], rows before the first query) it is causal.
+ */
+export function attendBlocks(op: Ops, grouped: Expr, keys: Expr, values: Expr, shape: AttentionShape, cached?: Expr): Expr {
+  const { heads, kvHeads, headDim } = shape;
+  const group = heads / kvHeads;
   const rowCount = op.lengthOf(grouped, 1);
   const total = op.lengthOf(keys, 1);
   const block = op.max(op.div(op.ints([Math.floor(maxLogits / heads)]), total), op.ints([1]));
@@ -71,8 +78,8 @@ function attendBlocks(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValue
     const start = o.mul(o.reshape(turn, [1]), block);
     const queries = o.slice(grouped, start, o.min(o.add(start, block), rowCount), 1, 'block');
     const flat = o.reshape(queries, [kvHeads, 'block·group', headDim]);
-    const logits = o.matmul(flat, keys, { transposeB: true, scale: 1 / Math.sqrt(headDim) }); // [kvHeads, block · group, past + rows]
-    const weights = o.softmax(causal ? maskFuture(o, logits, start, o.lengthOf(past.keys[0]!, 0), group) : logits);
+    const logits = o.matmul(flat, keys, { transposeB: true, scale: 1 / Math.sqrt(headDim) }); // [kvHeads, block · group, total]
+    const weights = o.softmax(cached === undefined ? logits : maskFuture(o, logits, start, cached, group));
     const attended = o.reshape(o.matmul(weights, values), [kvHeads, 'block', group * headDim]);
     return [o.concat([done!, attended], 1)];
   })[0]!;

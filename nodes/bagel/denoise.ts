@@ -1,0 +1,172 @@
+// The flow from noise to picture: a generator of steps, each one Euler step along the guided velocity. Source: bagel.py: generate_image.
+// One pass = one run of all layers for one branch. A branch whose context equals another's is not run again.
+import type { Feed, Handle } from '../../engine/device/device.ts';
+import { float32 } from '../../engine/tensor/tensor.ts';
+import type { BagelModel } from './bagel-model.ts';
+import { runLayers, type Context, type Work } from './context.ts';
+import { embedMarkers, gridOf, packLatent, tablePositions, unpackLatent, type Latent } from './encode.ts';
+import type { RenormType } from './model/guidance.ts';
+import { TaylorSeer } from './taylor-seer.ts';
+
+export interface DenoiseOptions {
+  /** Points of the schedule; one fewer steps are made. */
+  readonly timesteps: number;
+  readonly timestepShift: number;
+  readonly cfgText: number;
+  readonly cfgImage: number;
+  /** Guidance acts where start < t ≤ end, t after the shift. */
+  readonly cfgInterval: readonly [number, number];
+  readonly renormType: RenormType;
+  readonly renormMin: number;
+  readonly taylorSeer: boolean;
+}
+
+export interface Contexts {
+  readonly conditional: Context;
+  readonly text: Context;
+  readonly image: Context;
+}
+
+/** After a step: the packed latent and the velocity that led there, [tokens, packed], valid until the generator goes on. */
+export interface Step {
+  readonly step: number;
+  readonly steps: number;
+  /** The time reached, 1 = noise, 0 = picture. */
+  readonly t: number;
+  readonly packed: Handle;
+  readonly velocity: Handle;
+}
+
+/** Times from 1 towards 0, shifted; float32 like torch.linspace. Its length is `timesteps`. */
+export function schedule(timesteps: number, shift: number): Float32Array {
+  const last = timesteps - 1;
+  const step = Math.fround(-1 / last);
+  const line = Float32Array.from({ length: timesteps }, (_, i) => (timesteps === 1 ? 1 : i < timesteps / 2 ? 1 + Math.fround(step * i) : -Math.fround(step * (last - i))));
+  return line.map((t) => Math.fround(shift * t) / Math.fround(1 + Math.fround((shift - 1) * t)));
+}
+
+/** True where guidance acts. */
+export function isGuided(t: number, options: DenoiseOptions): boolean {
+  const [start, end] = options.cfgInterval;
+  return options.cfgText > 1 && t > Math.fround(start) && t <= Math.fround(end);
+}
+
+/** Passes that a run will make. */
+export function countPasses(contexts: { readonly [K in keyof Contexts]: { readonly key: string } }, options: DenoiseOptions): number {
+  const times = schedule(options.timesteps, options.timestepShift).slice(0, -1);
+  const branches = new Set([contexts.conditional.key, contexts.text.key, ...(options.cfgImage > 1 ? [contexts.image.key] : [])]).size;
+  return times.reduce((sum, t) => sum + (isGuided(t, options) ? branches : 1), 0);
+}
+
+/** Denoises `noise` and gives a latent of the same size. The caller frees it; handles of a step belong to the generator. */
+export async function* denoise(model: BagelModel, contexts: Contexts, noise: Latent, options: DenoiseOptions, work: Work): AsyncGenerator<Step, Latent> {
+  const times = schedule(options.timesteps, options.timestepShift);
+  const steps = Math.max(0, times.length - 1);
+  const scope = new PassRunner(model, noise, options, work);
+  let x = await packLatent(model, noise, work);
+  try {
+    await scope.begin();
+    for (let step = 0; step < steps; step++) {
+      const t = times[step]!;
+      const velocity = await scope.velocity(x, t, contexts);
+      const dt = float32([], [t - times[step + 1]!]);
+      const next = await model.handle(work.device, 'step', { x: { handle: x }, v: { handle: velocity }, dt }, 'next', work.signal);
+      await work.device.free([x]);
+      x = next;
+      yield { step: step + 1, steps, t: times[step + 1]!, packed: x, velocity };
+      await work.device.free([velocity]);
+    }
+    return await unpackLatent(model, { handle: x }, { width: noise.width, height: noise.height }, work);
+  } finally {
+    await Promise.all([scope.end(), work.device.free([x])]);
+  }
+}
+
+/** Runs the branches of one denoising. */
+class PassRunner {
+  readonly #model: BagelModel;
+  readonly #options: DenoiseOptions;
+  readonly #work: Work;
+  readonly #grid: readonly [number, number];
+  readonly #seers = new Map<'conditional' | 'text' | 'image', TaylorSeer>();
+  #markers: Handle | undefined;
+
+  constructor(model: BagelModel, size: { width: number; height: number }, options: DenoiseOptions, work: Work) {
+    this.#model = model;
+    this.#options = options;
+    this.#work = work;
+    this.#grid = gridOf(model, size);
+  }
+
+  async begin(): Promise<void> {
+    this.#markers = await embedMarkers(this.#model, this.#work);
+  }
+
+  async end(): Promise<void> {
+    const seers = [...this.#seers.values()].flatMap((seer) => seer.held());
+    await this.#work.device.free([...(this.#markers === undefined ? [] : [this.#markers]), ...seers]);
+  }
+
+  /** The velocity at x [tokens, packed] and time t, guided where the interval says so. */
+  async velocity(x: Handle, t: number, contexts: Contexts): Promise<Handle> {
+    const [down, across] = this.#grid;
+    const positions = tablePositions(down, across, this.#model.config.maxLatentSize);
+    const { device, signal } = this.#work;
+    const gen = await this.#model.handle(device, 'latent', { x: { handle: x }, t: float32([1], [t]), positions }, 'gen', signal);
+    try {
+      return isGuided(t, this.#options) ? await this.#guided(gen, contexts) : await this.#branch('conditional', contexts.conditional, gen);
+    } finally {
+      await device.free([gen]);
+    }
+  }
+
+  async #guided(gen: Handle, contexts: Contexts): Promise<Handle> {
+    const { cfgText, cfgImage, renormType, renormMin } = this.#options;
+    const { device, signal } = this.#work;
+    const velocities = new Map<string, Handle>();
+    const branch = async (name: keyof Contexts): Promise<Handle> => {
+      const context = contexts[name];
+      const known = velocities.get(context.key);
+      if (known !== undefined) return known;
+      const made = await this.#branch(name, context, gen);
+      velocities.set(context.key, made);
+      return made;
+    };
+    try {
+      const feeds: Record<string, Feed> = {
+        conditional: { handle: await branch('conditional') }, text: { handle: await branch('text') },
+        text_scale: float32([], [cfgText]), renorm_min: float32([], [renormMin]),
+      };
+      if (cfgImage > 1) Object.assign(feeds, { image: { handle: await branch('image') }, image_scale: float32([], [cfgImage]) });
+      return await this.#model.handle(device, `guide:${renormType}:${cfgImage > 1 ? 'both' : 'text'}`, feeds, 'v', signal);
+    } finally {
+      await device.free([...velocities.values()]);
+    }
+  }
+
+  /** One branch's velocity [tokens, packed]: a pass, or with TaylorSeer an extrapolation of the last layer's rows. */
+  async #branch(name: keyof Contexts, context: Context, gen: Handle): Promise<Handle> {
+    const seer = this.#seer(name);
+    const guess = await seer?.extrapolate();
+    const rows = guess ?? (await this.#pass(context, gen));
+    if (guess === undefined) await seer?.learn(rows);
+    const v = await this.#model.handle(this.#work.device, 'flow', { gen: { handle: rows } }, 'v', this.#work.signal);
+    await this.#work.device.free([rows]);
+    return v;
+  }
+
+  #seer(name: keyof Contexts): TaylorSeer | undefined {
+    if (!this.#options.taylorSeer) return undefined;
+    let seer = this.#seers.get(name);
+    if (seer === undefined) this.#seers.set(name, (seer = new TaylorSeer(this.#model, this.#work)));
+    return seer;
+  }
+
+  async #pass(context: Context, gen: Handle): Promise<Handle> {
+    const tokens = this.#grid[0] * this.#grid[1];
+    const positions = Array.from({ length: tokens + 2 }, () => context.rope);
+    this.#work.count('denoise');
+    const layers = { und: { handle: this.#markers! }, undRows: 2, gen: { handle: gen }, genRows: tokens, positions, causal: false };
+    return (await runLayers(context, layers, 'gen', this.#work))!;
+  }
+}

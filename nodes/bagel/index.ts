@@ -1,0 +1,14 @@
+// The BAGEL pack: nodes and commands.
+import type { Pack } from '../../engine/graph/node.ts';
+import { encodeImageVae, encodeImageVit, encodeText, interleave } from './nodes/contexts.ts';
+import { decodeLatent, denoise, encodeLatent, fromComfyLatent, noise, toComfyLatent } from './nodes/latents.ts';
+import { load } from './nodes/load.ts';
+import { editImage, multiImageEdit, textToImage, understandImage } from './nodes/tasks.ts';
+import { generateText, think } from './nodes/texts.ts';
+
+export const nodes: Pack['nodes'] = [
+  load, textToImage, editImage, multiImageEdit, understandImage,
+  encodeText, encodeImageVit, encodeImageVae, interleave,
+  noise, denoise, decodeLatent, encodeLatent, toComfyLatent, fromComfyLatent,
+  generateText, think,
+];

@@ -1,0 +1,113 @@
+// Nodes that read: text and pictures into contexts, one by one or interleaved.
+import { defineNode, type Image } from '../../../engine/graph/node.ts';
+import { BOOLEAN, COMBO, IMAGE, INT } from '../../../engine/graph/types.ts';
+import { emptyContext, type Context } from '../context.ts';
+import { fitVae, readImageVae, readImageVit, readText } from '../encode.ts';
+import { UserError } from '../errors.ts';
+import { drawableSize, promptInput } from '../inputs.ts';
+import { BAGEL_CONTEXT, BAGEL_MODEL, picturesOf, workOf } from '../types.ts';
+
+/** System prompts of the reference, to the letter (inferencer.py). */
+export const thinkPrompts = {
+  draw: 'You should first think about the planning process in the mind and then generate the image. \nThe planning process is enclosed within <think> </think> tags, i.e. <think> planning process here </think> image here',
+  understand: 'You should first think about the reasoning process in the mind and then provide the user with the answer. \nThe reasoning process is enclosed within <think> </think> tags, i.e. <think> reasoning process here </think> answer here',
+} as const;
+
+const contextInput = { type: BAGEL_CONTEXT, optional: true, ui: { tooltip: 'What was read before; nothing = from the start.' } } as const;
+const model = { type: BAGEL_MODEL } as const;
+const contextOutput = [{ name: 'context', type: BAGEL_CONTEXT }] as const;
+
+export const encodeText = defineNode({
+  type: 'Bagel.EncodeText',
+  title: 'BAGEL Encode Text',
+  description: 'Reads text into a context.',
+  category: 'BAGEL/context',
+  inputs: { model, text: promptInput, context: contextInput },
+  outputs: contextOutput,
+  run: async (inputs, context) => [await readText(inputs.context ?? emptyContext(inputs.model), inputs.text, workOf(context))],
+});
+
+export const encodeImageVit = defineNode({
+  type: 'Bagel.EncodeImageViT',
+  title: 'BAGEL Encode Image (ViT)',
+  description: 'Reads what a picture shows into a context. All pictures of a batch are read, one after another.',
+  category: 'BAGEL/context',
+  inputs: { model, image: { type: IMAGE }, context: contextInput },
+  outputs: contextOutput,
+  async run(inputs, context) {
+    let read = inputs.context ?? emptyContext(inputs.model);
+    for (const picture of picturesOf(inputs.image)) read = await readImageVit(read, picture, workOf(context));
+    return [read];
+  },
+});
+
+export const encodeImageVae = defineNode({
+  type: 'Bagel.EncodeImageVAE',
+  title: 'BAGEL Encode Image (VAE)',
+  description: 'Reads how a picture looks into a context, for editing. All pictures of a batch are read, one after another.',
+  category: 'BAGEL/context',
+  inputs: { model, image: { type: IMAGE }, context: contextInput },
+  outputs: contextOutput,
+  async run(inputs, context) {
+    let read = inputs.context ?? emptyContext(inputs.model);
+    for (const picture of picturesOf(inputs.image)) read = await readImageVae(read, picture, workOf(context));
+    return [read];
+  },
+});
+
+/** Items that can be interleaved. */
+export const itemNames = ['item1', 'item2', 'item3', 'item4', 'item5', 'item6', 'item7', 'item8'] as const;
+const item = { type: { name: 'IMAGE,STRING', oneOf: ['IMAGE', 'STRING'] } as { name: string; oneOf: string[]; value?: Image | string }, optional: true } as const;
+
+export const interleave = defineNode({
+  type: 'Bagel.Interleave',
+  title: 'BAGEL Interleave',
+  description: 'Reads pictures and texts in order and gives the three contexts that guidance needs, as the reference builds them.',
+  category: 'BAGEL/context',
+  inputs: {
+    model,
+    task: { type: COMBO, default: 'draw', choices: ['draw', 'understand'], ui: { tooltip: 'draw reads pictures with VAE and ViT, understand with ViT alone.' } },
+    think: { type: BOOLEAN, default: false, ui: { tooltip: 'Puts the system prompt for thinking first.' } },
+    width: { type: INT, default: 0n, min: 0, max: 16384, step: 16, optional: true, ui: { tooltip: 'Of the picture to draw; 0 = the last picture read, else the model\'s default.' } },
+    height: { type: INT, default: 0n, min: 0, max: 16384, step: 16, optional: true },
+    item1: item, item2: item, item3: item, item4: item, item5: item, item6: item, item7: item, item8: item,
+  },
+  outputs: [
+    { name: 'context', type: BAGEL_CONTEXT }, { name: 'text_unconditional', type: BAGEL_CONTEXT }, { name: 'image_unconditional', type: BAGEL_CONTEXT },
+    { name: 'width', type: INT }, { name: 'height', type: INT },
+  ],
+  async run(inputs, context) {
+    const work = workOf(context);
+    const items = itemNames.map((name) => inputs[name]).filter((value) => value !== undefined);
+    if (items.length === 0) throw new UserError('nothing to interleave: connect a picture or a text to item1');
+    const isDrawing = inputs.task === 'draw';
+    let read: Context = emptyContext(inputs.model);
+    let image = read;
+    let text = read;
+    let last: { width: number; height: number } | undefined;
+    if (inputs.think) {
+      const prompt = thinkPrompts[isDrawing ? 'draw' : 'understand'];
+      read = await readText(read, prompt, work);
+      image = isDrawing ? await readText(image, prompt, work) : image;
+    }
+    for (const value of items) {
+      if (typeof value === 'string') {
+        text = read;
+        read = await readText(read, value, work);
+        image = isDrawing ? await readText(image, value, work) : image;
+        continue;
+      }
+      for (const picture of picturesOf(value)) {
+        if (isDrawing) read = await readImageVae(read, picture, work);
+        read = await readImageVit(read, picture, work);
+        text = read;
+        last = fitVae(inputs.model, picture);
+      }
+    }
+    const defaults = inputs.model.config.defaults.textToImage;
+    const wanted = { width: inputs.width || last?.width || defaults.width, height: inputs.height || last?.height || defaults.height };
+    const size = isDrawing ? drawableSize(inputs.model, wanted.width, wanted.height, context) : wanted;
+    return [read, text, image, size.width, size.height];
+  },
+});
+

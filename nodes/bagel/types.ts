@@ -1,0 +1,32 @@
+// BAGEL's link types and how values of the shared types become what the model code takes.
+import type { Work, Context } from './context.ts';
+import { contextHandles } from './context.ts';
+import type { Image, NodeContext, Type } from '../../engine/graph/node.ts';
+import type { Tensor } from '../../engine/tensor/tensor.ts';
+import type { Pixels } from '../../engine/image/pixels.ts';
+import { overWhite, pixelsFromFloat } from '../../engine/image/pixels.ts';
+import type { BagelModel } from './bagel-model.ts';
+import type { Latent } from './encode.ts';
+
+export const BAGEL_MODEL: Type<BagelModel> = { name: 'BAGEL_MODEL', held: (model) => model.held() };
+export const BAGEL_CONTEXT: Type<Context> = { name: 'BAGEL_CONTEXT', held: (context) => contextHandles(context) };
+export const BAGEL_LATENT: Type<Latent> = { name: 'BAGEL_LATENT', held: (latent) => [latent.handle] };
+/** ComfyUI's latent: samples [batch, channels, height / 8, width / 8] in the autoencoder's own scale. */
+export interface ComfyLatent { readonly samples: Tensor }
+export const LATENT: Type<ComfyLatent> = { name: 'LATENT' };
+
+/** What model code needs of a node's context. */
+export function workOf(context: NodeContext): Work {
+  return { device: context.device, signal: context.signal, count: (name) => context.count(name) };
+}
+
+/** The pictures of a batch as 8-bit RGB; what is transparent shows white. */
+export function picturesOf(image: Image): Pixels[] {
+  return Array.from({ length: image.batch }, (_, i) => overWhite(pixelsFromFloat(image, i)));
+}
+
+/** A decoded picture [height, width, 3] as an IMAGE. */
+export function imageOf(decoded: Tensor): Image {
+  const [height, width, channels] = decoded.shape as [number, number, number];
+  return { width, height, batch: 1, channels, data: decoded.data as Float32Array };
+}
