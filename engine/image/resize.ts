@@ -1,12 +1,13 @@
 // Resizing of 8-bit pictures, byte for byte as Pillow does it. Knows no files and no nodes.
 // Source: Pillow's Resample.c, described: antialiased filters, 22-bit fixed-point weights, horizontal then vertical,
 // 8-bit pixels between the passes.
+import type { Size } from './fit-size.ts';
 import { divideBy255, pixels, type Pixels } from './pixels.ts';
 
 export type Filter = 'box' | 'bilinear' | 'bicubic' | 'lanczos';
 
-/** The picture at `width`×`height`; the same object when it has that size already. RGBA is resized premultiplied. */
-export function resize(source: Pixels, width: number, height: number, filter: Filter = 'bicubic'): Pixels {
+/** The picture at another size; the same object when it has that size already. RGBA is resized premultiplied. */
+export function resize(source: Pixels, { width, height }: Size, filter: Filter = 'bicubic'): Pixels {
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new RangeError(`resize: a size must be whole and positive, got ${width}×${height}`);
   }

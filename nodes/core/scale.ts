@@ -17,7 +17,7 @@ export function scale(image: Image, width: number, height: number, method: Scale
 
 /** On 8-bit pixels, as Pillow does it. */
 function lanczos(image: Image, width: number, height: number): Image {
-  return floatFromPixels(Array.from({ length: image.batch }, (_, i) => resize(pixelsFromFloat(image, i), width, height, 'lanczos')));
+  return floatFromPixels(Array.from({ length: image.batch }, (_, i) => resize(pixelsFromFloat(image, i), { width, height }, 'lanczos')));
 }
 
 function cropToAspect(image: Image, aspect: number): Image {
