@@ -42,6 +42,31 @@ export function overWhite(source: Pixels): Pixels {
   return pixels(width, height, 3, rgb);
 }
 
+/** Masks in 0…1, 1 = transparent; the same shape as the MASK type of the graph. */
+export interface FloatMask {
+  readonly width: number;
+  readonly height: number;
+  readonly batch: number;
+  /** [batch, height, width] */
+  readonly data: Float32Array;
+}
+
+/**
+ * RGBA from a picture and a mask of a batch (its last one when the batch is shorter): undoes the split that LoadImage makes,
+ * to the byte. The picture as it is when the mask has another size, as LoadImage's empty 64×64 mask mostly has.
+ */
+export function withMask(picture: Pixels, mask: FloatMask, index = 0): Pixels {
+  const { width, height, channels, data } = picture;
+  if (mask.width !== width || mask.height !== height) return picture;
+  const start = Math.min(index, mask.batch - 1) * width * height;
+  const rgba = new Uint8Array(width * height * 4);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) rgba[i * 4 + c] = data[i * channels + c]!;
+    rgba[i * 4 + 3] = Math.round(255 * Math.min(1, Math.max(0, 1 - mask.data[start + i]!)));
+  }
+  return pixels(width, height, 4, rgba);
+}
+
 /** RGB without the alpha channel: what lies under transparency shows. */
 export function withoutAlpha(source: Pixels): Pixels {
   if (source.channels === 3) return source;

@@ -1,9 +1,9 @@
 // A NodeContext over temp folders, for tests that call one node's run without an executor.
 // Its Files keep ComfyUI's naming in the simplest way; the real one is engine/exec/files.ts.
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, writeFile, access } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import type { Device } from '../../engine/device/device.ts';
 import type { Json } from '../../engine/formats/json.ts';
 import type { Environment, Files, FolderKind, NodeContext, RequestMeta } from '../../engine/graph/node.ts';
@@ -25,9 +25,10 @@ export interface TestContextOptions {
   readonly device?: Device;
 }
 
+/** Call it inside a test: its folders are removed when that test ends. */
 export async function testContext({ request, signal, device }: TestContextOptions = {}): Promise<TestContext> {
   const root = await mkdtemp(join(tmpdir(), 'bagelgraph-test-'));
-  process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
   const folder = { input: join(root, 'input'), output: join(root, 'output'), temp: join(root, 'temp') };
   for (const path of Object.values(folder)) await mkdir(path);
   const files = filesIn(folder);

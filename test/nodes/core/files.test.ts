@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { decode } from '../../../engine/image/decode.ts';
 import { readMetadata } from '../../../engine/image/metadata.ts';
+import { overWhite, pixelsFromFloat, withMask } from '../../../engine/image/pixels.ts';
 import { volatile, type Image } from '../../../engine/graph/node.ts';
 import type { Json, JsonObject } from '../../../engine/formats/json.ts';
 import type { Mask } from '../../../engine/graph/types.ts';
@@ -37,6 +38,15 @@ describe('LoadImage', () => {
     expect(image.data.slice(30, 33)).toEqual(Float32Array.from(data.slice(40, 43), (v) => v / 255));
     expect(mask).toMatchObject({ width: 60, height: 40, batch: 1 });
     expect([mask.data[0], mask.data[10]]).toEqual([1, Math.fround(1 - Math.fround(40 / 255))]);
+  });
+
+  test('picture and mask together give back the file over white, byte for byte', async () => {
+    const [image, mask] = await load(await withPictures('rgba.png'), 'rgba.png');
+    const file = await decode(picture('rgba.png'));
+    expect(withMask(pixelsFromFloat(image), mask)).toEqual(file);
+    expect(overWhite(withMask(pixelsFromFloat(image), mask)).data[0]).toBe(255);
+    const opaque = pixelsFromFloat((await load(await withPictures('rgb.png'), 'rgb.png'))[0]);
+    expect(withMask(opaque, { width: 64, height: 64, batch: 1, data: new Float32Array(4096) })).toBe(opaque);
   });
 
   test('honours the EXIF orientation', async () => {

@@ -3,9 +3,8 @@ import type { AnyNode, Image } from '../../../engine/graph/node.ts';
 import { EmptyImage, ImageBatch, ImageInvert, ImageScale, RebatchImages } from '../../../nodes/core/images.ts';
 import { testContext } from '../../support/context.ts';
 
-const { context } = await testContext();
-
 async function run<T = Image>(node: AnyNode, inputs: Record<string, unknown>): Promise<T> {
+  const { context } = await testContext();
   return ((await node.run(inputs, context)) as T[])[0]!;
 }
 
