@@ -7,13 +7,18 @@ import { divideBy255, pixels, type Pixels } from './pixels.ts';
 export type Filter = 'box' | 'bilinear' | 'bicubic' | 'lanczos';
 
 /** The picture at another size; the same object when it has that size already. RGBA is resized premultiplied. */
-export function resize(source: Pixels, { width, height }: Size, filter: Filter = 'bicubic'): Pixels {
+export function resize(source: Pixels, { width, height }: Size, filter: Filter): Pixels {
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new RangeError(`resize: a size must be whole and positive, got ${width}×${height}`);
   }
   if (source.width === width && source.height === height) return source;
   if (source.channels === 4) return unpremultiply(resample(premultiply(source), width, height, filter));
   return resample(source, width, height, filter);
+}
+
+/** `resize` as BAGEL's image inputs use it. */
+export function resizeBicubic(source: Pixels, size: Size): Pixels {
+  return resize(source, size, 'bicubic');
 }
 
 const fractionBits = 22;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fitSize, roundHalfEven, type ResizeBounds } from '../../engine/image/fit-size.ts';
 import { pixels, type Pixels } from '../../engine/image/pixels.ts';
-import { resize, type Filter } from '../../engine/image/resize.ts';
+import { resize, resizeBicubic, type Filter } from '../../engine/image/resize.ts';
 import { goldenPath, readGolden } from '../support/golden.ts';
 
 function noise(width: number, height: number, channels: 3 | 4): Pixels {
@@ -36,10 +36,10 @@ describe('resize', () => {
 
   test('equal size is the same picture', () => {
     const source = noise(4, 5, 3);
-    expect(resize(source, { width: 4, height: 5 })).toBe(source);
+    expect(resizeBicubic(source, { width: 4, height: 5 })).toBe(source);
   });
 
-  test('refuses an empty size', () => expect(() => resize(noise(4, 5, 3), { width: 0, height: 5 })).toThrow(/whole and positive, got 0×5/));
+  test('refuses an empty size', () => expect(() => resizeBicubic(noise(4, 5, 3), { width: 0, height: 5 })).toThrow(/whole and positive, got 0×5/));
 });
 
 describe('the golden picture', () => {
@@ -52,7 +52,7 @@ describe('the golden picture', () => {
   test.each([['src_rgb', 'vae_image', 'vae_resized_rgb'], ['vae_resized_rgb', 'vit_image', 'vit_resized_rgb']] as const)('%s by %s is %s', (from, bounds, to) => {
     const source = picture(from);
     const size = fitSize(source.width, source.height, config[bounds]);
-    expect(resize(source, size)).toEqual(picture(to));
+    expect(resizeBicubic(source, size)).toEqual(picture(to));
   });
 });
 
