@@ -93,7 +93,7 @@ function clip8(fixed: number): number {
   return value < 0 ? 0 : value > 255 ? 255 : value;
 }
 
-function resampleRows(source: Pixels, width: number, taps: Taps): Pixels {
+function resampleRows(source: Pixels, width: number, { first, count, weights, stride }: Taps): Pixels {
   const { height, channels } = source;
   const from = source.data;
   const to = new Uint8Array(width * height * channels);
@@ -101,13 +101,19 @@ function resampleRows(source: Pixels, width: number, taps: Taps): Pixels {
   for (let y = 0; y < height; y++) {
     const row = y * source.width * channels;
     for (let x = 0; x < width; x++) {
-      const start = row + taps.first[x]! * channels;
-      const end = start + taps.count[x]! * channels;
-      for (let c = 0; c < channels; c++) {
-        let sum = half;
-        for (let at = start + c, w = x * taps.stride; at < end; at += channels, w++) sum = (sum + from[at]! * taps.weights[w]!) | 0;
-        to[written++] = clip8(sum);
+      let at = row + first[x]! * channels;
+      let red = half, green = half, blue = half, alpha = half;
+      for (let w = x * stride, end = w + count[x]!; w < end; w++, at += channels) {
+        const weight = weights[w]!;
+        red = (red + Math.imul(from[at]!, weight)) | 0;
+        green = (green + Math.imul(from[at + 1]!, weight)) | 0;
+        blue = (blue + Math.imul(from[at + 2]!, weight)) | 0;
+        if (channels === 4) alpha = (alpha + Math.imul(from[at + 3]!, weight)) | 0;
       }
+      to[written++] = clip8(red);
+      to[written++] = clip8(green);
+      to[written++] = clip8(blue);
+      if (channels === 4) to[written++] = clip8(alpha);
     }
   }
   return pixels(width, height, channels, to);
@@ -124,7 +130,7 @@ function resampleColumns(source: Pixels, height: number, taps: Taps): Pixels {
     for (let i = 0; i < taps.count[y]!; i++) {
       const weight = taps.weights[y * taps.stride + i]!;
       const row = (taps.first[y]! + i) * rowBytes;
-      for (let x = 0; x < rowBytes; x++) sums[x] = sums[x]! + from[row + x]! * weight;
+      for (let x = 0; x < rowBytes; x++) sums[x] = (sums[x]! + Math.imul(from[row + x]!, weight)) | 0;
     }
     for (let x = 0; x < rowBytes; x++) to[y * rowBytes + x] = clip8(sums[x]!);
   }
