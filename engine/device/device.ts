@@ -76,10 +76,12 @@ export interface Device {
   /** Rises when the worker was lost and restarted. */
   readonly epoch: number;
   load(program: Program): Promise<Session>;
+  /** Gives what `fetch` names, but not outputs that went into row buffers. Aborted: rejects with an AbortError, the worker lost: with a DeviceLostError. */
   run(session: Session, feeds: Readonly<Record<string, Feed>>, fetch: Readonly<Record<string, Fetch>>, options?: RunOptions): Promise<Record<string, Handle | Tensor>>;
   /** Stores a tensor, or reserves a zeroed row buffer of `shape` when no data is given. */
   write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle>;
-  read(handle: Handle): Promise<Tensor>;
+  /** The tensor, or its first `rows` rows. */
+  read(handle: Handle, rows?: number): Promise<Tensor>;
   /** Frees handles and sessions; those of an older epoch or freed before are ignored. */
   free(held: readonly Held[]): Promise<void>;
   stats(): Promise<DeviceStats>;

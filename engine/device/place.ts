@@ -1,0 +1,27 @@
+// Names of devices as the command line gives them, and how the machine's threads are shared among them.
+import { availableParallelism } from 'node:os';
+
+export interface DeviceName {
+  readonly name: string;
+  readonly provider: 'cpu';
+  readonly index: number;
+}
+
+/** Reads `cpu:0,cpu:1`; `cpu` alone is `cpu:0`. Throws on unknown providers and repeated names. */
+export function parseDeviceNames(text: string): readonly DeviceName[] {
+  const devices: DeviceName[] = [];
+  for (const part of text.split(',').map((word) => word.trim())) {
+    const [, provider, index = '0'] = /^([a-z]+)(?::(\d+))?$/.exec(part) ?? [];
+    if (provider === undefined) throw new Error(`devices "${text}": "${part}" is no device name; write names such as cpu:0, separated by commas`);
+    if (provider !== 'cpu') throw new Error(`devices "${text}": there is no provider "${provider}"; known is cpu`);
+    const name = `${provider}:${Number(index)}`;
+    if (devices.some((device) => device.name === name)) throw new Error(`devices "${text}": ${name} is given twice`);
+    devices.push({ name, provider, index: Number(index) });
+  }
+  return devices;
+}
+
+/** Threads of each of `devices` devices that compute at the same time. */
+export function threadsPerDevice(devices: number, cores = availableParallelism()): number {
+  return Math.max(1, Math.floor(cores / devices));
+}
