@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import type { Feed, Handle } from '../../engine/device/device.ts';
 import type { Pixels } from '../../engine/image/pixels.ts';
 import { fitSize } from '../../engine/image/fit-size.ts';
-import { resize } from '../../engine/image/resize.ts';
+import { resizeBicubic } from '../../engine/image/resize.ts';
 import { float32, int64, sizeOf, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
-import { extend, type Context, type Reading, type Work } from './context.ts';
+import { extend, type Context, type Work } from './context.ts';
 import { UserError } from './errors.ts';
 
 /** Appends text between a begin and an end token. Throws when it does not fit the model's positions. */
@@ -49,12 +49,12 @@ export async function embedMarkers(model: BagelModel, work: Work, rows?: Handle)
 
 /** The picture as the autoencoder takes it: what the reference does to every input picture first, also for understanding. */
 export function fitVae(model: BagelModel, picture: Pixels): Pixels {
-  return resize(picture, fitSize(picture.width, picture.height, model.config.vaeImage));
+  return resizeBicubic(picture, fitSize(picture.width, picture.height, model.config.vaeImage));
 }
 
 /** The picture as the vision tower takes it, from a picture that was fitted to the autoencoder. */
 export function fitVit(model: BagelModel, fitted: Pixels): Pixels {
-  return resize(fitted, fitSize(fitted.width, fitted.height, model.config.vitImage));
+  return resizeBicubic(fitted, fitSize(fitted.width, fitted.height, model.config.vitImage));
 }
 
 /** Row-major positions in a square table of `side` a side. */
@@ -64,11 +64,15 @@ export function tablePositions(down: number, across: number, side: number): Tens
 
 /** Appends what the vision tower sees. `picture` is RGB of any size. */
 export async function readImageVit(context: Context, picture: Pixels, work: Work): Promise<Context> {
-  const { model } = context;
-  const fitted = fitVit(model, fitVae(model, picture));
-  return extend(context, `vit ${pixelDigest(fitted)}`, work, async () => {
-    const { rows, tokens } = await runVit(model, fitted, work);
-    const und = await embedMarkers(model, work, rows);
+  const fitted = fitVit(context.model, fitVae(context.model, picture));
+  return readVitRows(context, pixelDigest(fitted), () => runVit(context.model, fitted, work), work);
+}
+
+/** Appends rows of the vision tower between image markers; `content` says what they show. */
+export async function readVitRows(context: Context, content: string, make: () => Promise<{ rows: Handle; tokens: number }>, work: Work): Promise<Context> {
+  return extend(context, `vit ${content}`, work, async () => {
+    const { rows, tokens } = await make();
+    const und = await embedMarkers(context.model, work, rows);
     await work.device.free([rows]);
     return { und: { handle: und }, undRows: tokens + 2, causal: false, free: () => work.device.free([und]) };
   });
@@ -86,7 +90,7 @@ export async function runVit(model: BagelModel, fitted: Pixels, work: Work): Pro
     const isFirst = index === 0;
     const isLast = index === model.cuts.vit.length - 1;
     const feeds: Record<string, Feed> = { [isFirst ? 'patches' : 'x']: { handle: x }, ...(isFirst || isLast ? { positions } : {}) };
-    const next = await model.handle(work.device, `vit:${index}`, feeds, isLast ? 'rows' : 'x', work.signal);
+    const next = await model.handle(work.device, `vit:${index}`, feeds, isLast ? 'rows' : 'y', work.signal);
     await work.device.free([x]);
     x = next;
   }
@@ -100,14 +104,20 @@ export interface Latent {
   readonly height: number;
 }
 
-/** Appends a picture's latent as generation rows at timestep 0. `noise` [1, zChannels, h, w] moves it off the posterior mean. */
+/** Appends a picture as the autoencoder sees it. `noise` [1, zChannels, h, w] moves it off the posterior mean. */
 export async function readImageVae(context: Context, picture: Pixels, work: Work, noise?: Tensor): Promise<Context> {
   const { model } = context;
   // Upstream fits twice: once before both encoders, once in the transform of this one.
   const fitted = fitVae(model, fitVae(model, picture));
-  const content = `vae ${pixelDigest(fitted)} ${noise === undefined ? 'mean' : digestBytes(noise)}`;
-  return extend(context, content, work, async (): Promise<Reading & { free(): Promise<void> }> => {
-    const latent = await encodeLatent(model, fitted, work, noise);
+  const content = `${pixelDigest(fitted)} ${noise === undefined ? 'mean' : digestBytes(noise)}`;
+  return readLatent(context, content, () => encodeLatent(model, fitted, work, noise), work);
+}
+
+/** Appends a latent as generation rows at timestep 0 between image markers; `content` says what it shows. */
+export async function readLatent(context: Context, content: string, make: () => Promise<Latent>, work: Work): Promise<Context> {
+  const { model } = context;
+  return extend(context, `vae ${content}`, work, async () => {
+    const latent = await make();
     const { gen, tokens } = await latentRows(model, latent, 0, work);
     await work.device.free([latent.handle]);
     const und = await embedMarkers(model, work);
@@ -130,7 +140,7 @@ export async function encodeMoments(model: BagelModel, fitted: Pixels, work: Wor
   let x: Handle | undefined;
   for (const index of model.cuts.encoder.keys()) {
     const feeds: Record<string, Feed> = x === undefined ? { picture: pictureTensor(fitted) } : { x: { handle: x } };
-    const next: Handle = await model.handle(work.device, `encoder:${index}`, feeds, 'x', work.signal);
+    const next: Handle = await model.handle(work.device, `encoder:${index}`, feeds, 'y', work.signal);
     if (x !== undefined) await work.device.free([x]);
     x = next;
   }
@@ -161,7 +171,7 @@ export async function unpackLatent(model: BagelModel, packed: Feed, size: { widt
 export async function decodeLatent(model: BagelModel, latent: Latent, work: Work): Promise<Tensor> {
   let x = latent.handle;
   for (const index of model.cuts.decoder.keys()) {
-    const next = await model.handle(work.device, `decoder:${index}`, { x: { handle: x } }, 'x', work.signal);
+    const next = await model.handle(work.device, `decoder:${index}`, { x: { handle: x } }, 'y', work.signal);
     if (x !== latent.handle) await work.device.free([x]);
     x = next;
   }

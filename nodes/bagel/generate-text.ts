@@ -104,8 +104,8 @@ async function sample(context: Context, logits: Handle, options: SamplingOptions
   const top = await context.model.run(work.device, 'top', { logits: { handle: logits } }, { values: 'tensor', ids: 'tensor', total: 'tensor' }, work.signal);
   const numbers = (name: string) => Array.from((top[name] as Tensor).data, Number);
   const draw = random.random();
-  const chosen = sampleToken({ logits: numbers('values'), ids: numbers('ids'), logSumExp: numbers('total')[0]! }, options, seen, draw);
+  const chosen = sampleToken({ logits: numbers('values'), ids: numbers('ids'), logSumExp: numbers('total')[0]!, vocab: context.model.config.llm.vocab }, options, seen, draw);
   if (chosen !== undefined) return chosen;
   const all = Array.from((await work.device.read(logits)).data, Number);
-  return sampleToken({ logits: all, ids: all.map((_, id) => id), logSumExp: numbers('total')[0]! }, options, seen, draw)!;
+  return sampleToken({ logits: all, ids: all.map((_, id) => id) }, options, seen, draw)!;
 }

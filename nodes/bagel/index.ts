@@ -1,5 +1,7 @@
 // The BAGEL pack: nodes and commands.
 import type { Pack } from '../../engine/graph/node.ts';
+import { ask, draw, edit } from './commands/tasks.ts';
+import { verify } from './commands/verify.ts';
 import { encodeImageVae, encodeImageVit, encodeText, interleave } from './nodes/contexts.ts';
 import { decodeLatent, denoise, encodeLatent, fromComfyLatent, noise, toComfyLatent } from './nodes/latents.ts';
 import { load } from './nodes/load.ts';
@@ -12,3 +14,5 @@ export const nodes: Pack['nodes'] = [
   noise, denoise, decodeLatent, encodeLatent, toComfyLatent, fromComfyLatent,
   generateText, think,
 ];
+
+export const commands: NonNullable<Pack['commands']> = [draw, edit, ask, verify];

@@ -57,9 +57,9 @@ export function planCuts(config: BagelConfig): Cuts {
   const layer = 2 * plannedRows * (llm.hidden * llm.headDim * 2 * (llm.heads + llm.kvHeads) + 3 * llm.hidden * llm.ffn);
   const perPart = Math.max(1, Math.floor(runFlops / layer));
   const even = Math.ceil(llm.layers / Math.ceil(llm.layers / perPart));
-  const patches = Math.min((config.vitImage.maxSize / vit.patch) ** 2, config.vitMaxPatchesPerSide ** 2);
+  const patches = Math.min((config.vitImage.max_size / vit.patch) ** 2, config.vitMaxPatchesPerSide ** 2);
   const vitLayer = patches * (2 * (4 * vit.hidden ** 2 + 2 * vit.hidden * vit.ffn) + 4 * patches * vit.hidden);
-  const pixels = config.vaeImage.maxSize ** 2;
+  const pixels = config.vaeImage.max_size ** 2;
   const stages = (list: readonly Stage[]) => cut(list.map((stage) => stage.flops * pixels));
   return {
     llm: Array.from({ length: Math.ceil(llm.layers / even) }, (_, i) => ({ first: i * even, end: Math.min((i + 1) * even, llm.layers) })),
@@ -141,13 +141,15 @@ const builders: Readonly<Record<string, (wanted: Wanted) => Part>> = {
     return trace(name, [picture, grid], nothing, (op) => ({ patches: patchify(op, picture, grid, config.vit.patch) }));
   },
   vit: vitPart,
+  /** The first piece takes picture uint8 [height, width, 3] and also gives it normalised; the last gives the moments y [1, 2 · z, h, w]. */
   encoder: ({ name, rest, config, weights, cuts }) => {
     const stages = encoderStages(config.vae);
     const { first, end } = cuts.encoder[Number(rest[0])]!;
     const x = first === 0 ? input('picture', 'uint8', ['height', 'width', 3]) : input('x', 'float32', [1, stages[first]!.inputs, 'height', 'width']);
-    return trace(name, [x], weights.vae, (op) => {
-      const start = first === 0 ? op.transpose(op.unsqueeze(normalizePixels(op, x), 0), [0, 3, 1, 2]) : x; // [1, 3, height, width]
-      return { x: runStages(op, stages, first, end, start) };
+    return trace(name, [x], weights.vae, (op): Record<string, Expr> => {
+      if (first > 0) return { y: runStages(op, stages, first, end, x) };
+      const normal = op.transpose(op.unsqueeze(normalizePixels(op, x), 0), [0, 3, 1, 2]); // [1, 3, height, width]
+      return { y: runStages(op, stages, first, end, normal), normal };
     });
   },
   /** moments [1, 2 · z, h, w], noise [1, z, h, w] → mean, logvar, latent [1, z, h, w] in BAGEL's scale: scale · (mean + exp(logvar / 2) · noise − shift) */
@@ -161,13 +163,14 @@ const builders: Readonly<Record<string, (wanted: Wanted) => Part>> = {
       return { mean: op.identity(mean), logvar: op.identity(logvar), latent: op.mul(op.sub(sample, shift), scale) };
     });
   },
+  /** The first piece takes the latent x [1, z, h, w] in BAGEL's scale, the last gives y [1, 3, height, width] in −1…1. */
   decoder: ({ name, rest, config, weights, cuts }) => {
     const stages = decoderStages(config.vae);
     const { first, end } = cuts.decoder[Number(rest[0])]!;
     const x = input('x', 'float32', [1, stages[first]!.inputs, 'height', 'width']);
     return trace(name, [x], weights.vae, (op) => {
       const start = first === 0 ? op.add(op.div(x, config.vae.scale), config.vae.shift) : x;
-      return { x: runStages(op, stages, first, end, start) };
+      return { y: runStages(op, stages, first, end, start) };
     });
   },
   /** x [1, 3, height, width] in −1…1 → image [height, width, 3] in 0…1 */
@@ -262,7 +265,7 @@ function layersPart({ name, rest, config, weights, cuts }: Wanted): Part {
   });
 }
 
-/** The first piece takes patches and positions, the last gives features [tokens, vit hidden] and rows [tokens, hidden]; x [tokens, vit hidden] between. */
+/** The first piece takes patches and positions, the last gives features [tokens, vit hidden] and rows [tokens, hidden]; x → y [tokens, vit hidden] between. */
 function vitPart({ name, rest, config, weights, cuts }: Wanted): Part {
   const { vit, llm } = config;
   const index = Number(rest[0]);
@@ -275,7 +278,7 @@ function vitPart({ name, rest, config, weights, cuts }: Wanted): Part {
   return trace(name, inputs, weights.llm, (op): Record<string, Expr> => {
     const start = first === 0 ? embedPatches(op, vit, patches, positions) : x;
     const hidden = runVitLayers(op, vit, start, first, end);
-    if (!isLast) return { x: hidden };
+    if (!isLast) return { y: hidden };
     const features = finishVit(op, vit, hidden);
     return { features, rows: connect(op, vit.hidden, llm.hidden, config.vitMaxPatchesPerSide, features, positions) };
   });

@@ -1,0 +1,168 @@
+// bagelgraph draw, edit and ask: the everyday jobs, each a run of a workflow in workflows/ through its form.
+import { randomInt } from 'node:crypto';
+import path from 'node:path';
+import type { Command, CommandArguments, CommandHost, CommandOption } from '../../../engine/graph/node.ts';
+import type { Literal } from '../../../engine/graph/graph.ts';
+import { UserError } from '../errors.ts';
+import type { DrawDefaults, TextDefaults } from '../model/config.ts';
+import { renormTypes } from '../model/guidance.ts';
+import { findModel } from '../nodes/load.ts';
+import { openModelFolder, type ModelFolder } from '../weights/folder.ts';
+
+const commonOptions: Record<string, CommandOption> = {
+  model: { type: 'string', value: 'DIR', description: 'model folder, or its name below models/ (default bagel-demo)' },
+  think: { type: 'boolean', description: 'think in words first' },
+  seed: { type: 'string', value: 'N', description: 'random seed (default: a new one each time)' },
+  'max-tokens': { type: 'string', value: 'N', description: 'tokens of thinking or answer at most' },
+  temperature: { type: 'string', value: 'T', description: 'sample words at this temperature (default: always the likeliest)' },
+  output: { type: 'string', value: 'DIR', description: 'folder for results (default output)' },
+  devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0' },
+  threads: { type: 'string', value: 'N', description: 'CPU threads a device' },
+  json: { type: 'boolean', description: 'print one JSON object on stdout' },
+  quiet: { type: 'boolean', description: 'no progress' },
+};
+
+const pictureOptions: Record<string, CommandOption> = {
+  steps: { type: 'string', value: 'N', description: 'points of the schedule' },
+  shift: { type: 'string', value: 'X', description: 'timestep shift: higher favours layout, lower detail' },
+  size: { type: 'string', value: 'WxH', description: 'size in pixels' },
+  ratio: { type: 'string', value: 'A:B', description: '1:1, 4:3, 3:4, 16:9 or 9:16, the long side as the model\'s default' },
+  'cfg-text': { type: 'string', value: 'X', description: 'how strongly the text guides' },
+  'cfg-image': { type: 'string', value: 'X', description: 'how strongly the input picture guides' },
+  'cfg-interval': { type: 'string', value: 'A,B', description: 'guide while A < t ≤ B (t runs from 1 to 0)' },
+  renorm: { type: 'string', value: 'TYPE', description: 'global, channel or text_channel' },
+  'renorm-min': { type: 'string', value: 'X', description: 'lower bound of the renormalisation' },
+};
+
+export const draw: Command = {
+  name: 'draw',
+  summary: 'Draw a picture from a prompt',
+  usage: 'draw "PROMPT"',
+  options: { ...commonOptions, ...pictureOptions },
+  async run(args, host) {
+    const [prompt] = positionals(args, ['a prompt'], 'draw');
+    const folder = await modelOf(args, host);
+    const defaults = folder.config.defaults.textToImage;
+    const size = chosenSize(args, defaults);
+    return runTask(host, args, folder, 'text-to-image', { prompt: prompt!, width: BigInt(size.width), height: BigInt(size.height), ...pictureValues(args, defaults), ...thinkingValues(args, defaults.text) });
+  },
+};
+
+export const edit: Command = {
+  name: 'edit',
+  summary: 'Change a picture as an instruction says',
+  usage: 'edit IMAGE "INSTRUCTION"',
+  options: { ...commonOptions, ...pictureOptions },
+  async run(args, host) {
+    const [image, prompt] = positionals(args, ['a picture', 'an instruction'], 'edit');
+    const folder = await modelOf(args, host);
+    const defaults = folder.config.defaults.edit;
+    const hasSize = args.options['size'] !== undefined || args.options['ratio'] !== undefined;
+    const size = hasSize ? chosenSize(args, folder.config.defaults.textToImage) : { width: 0, height: 0 };
+    const values = { image: path.basename(image!), prompt: prompt!, width: BigInt(size.width), height: BigInt(size.height), ...pictureValues(args, defaults), ...thinkingValues(args, defaults.text) };
+    return runTask(host, besidePicture(args, image!), folder, 'edit', values);
+  },
+};
+
+export const ask: Command = {
+  name: 'ask',
+  summary: 'Ask a question about a picture',
+  usage: 'ask IMAGE "QUESTION"',
+  options: commonOptions,
+  async run(args, host) {
+    const [image, prompt] = positionals(args, ['a picture', 'a question'], 'ask');
+    const folder = await modelOf(args, host);
+    return runTask(host, besidePicture(args, image!), folder, 'understand', { image: path.basename(image!), prompt: prompt!, ...textValues(args, folder.config.defaults.understand) });
+  },
+};
+
+function runTask(host: CommandHost, args: CommandArguments, folder: ModelFolder, workflow: string, inputs: Record<string, Literal>): Promise<number> {
+  const seed = args.options['seed'] === undefined ? BigInt(randomInt(2 ** 32)) : wholeNumber(args, 'seed');
+  const isThinking = args.options['think'] === true;
+  return host.runForm(isThinking ? `${workflow}-think` : workflow, { model: folder.path, seed, ...inputs }, args);
+}
+
+function positionals(args: CommandArguments, wanted: readonly string[], command: string): readonly string[] {
+  if (args.positionals.length !== wanted.length) {
+    throw new UserError(`${command} takes ${wanted.join(' and ')}, got ${args.positionals.length} argument${args.positionals.length === 1 ? '' : 's'}: put each in quotes`);
+  }
+  return args.positionals;
+}
+
+/** The picture may lie anywhere: its folder becomes the input folder of the run. */
+function besidePicture(args: CommandArguments, image: string): CommandArguments {
+  return { ...args, options: { ...args.options, 'input-directory': path.dirname(path.resolve(image)) } };
+}
+
+async function modelOf(args: CommandArguments, host: CommandHost): Promise<ModelFolder> {
+  const given = args.options['model'];
+  const name = typeof given === 'string' ? given : 'bagel-demo';
+  return openModelFolder(await findModel(name, host.modelFolders()), { strict: false });
+}
+
+/** The text settings, for tasks that write only when they think. */
+function thinkingValues(args: CommandArguments, defaults: TextDefaults): Record<string, Literal> {
+  return args.options['think'] === true ? textValues(args, defaults) : {};
+}
+
+function textValues(args: CommandArguments, defaults: TextDefaults): Record<string, Literal> {
+  const temperature = decimal(args, 'temperature');
+  return {
+    max_tokens: args.options['max-tokens'] === undefined ? BigInt(defaults.maxTokens) : wholeNumber(args, 'max-tokens'),
+    sample: temperature === undefined ? defaults.sample : temperature > 0,
+    temperature: temperature ?? defaults.temperature,
+  };
+}
+
+function pictureValues(args: CommandArguments, defaults: DrawDefaults): Record<string, Literal> {
+  const [start, end] = interval(args) ?? defaults.cfgInterval;
+  const renorm = args.options['renorm'] ?? defaults.renorm;
+  if (renorm !== 'local' && !renormTypes.some((type) => type === renorm)) throw new UserError(`--renorm is ${JSON.stringify(renorm)}: choose ${renormTypes.join(', ')}`);
+  return {
+    steps: args.options['steps'] === undefined ? BigInt(defaults.steps) : wholeNumber(args, 'steps'),
+    shift: decimal(args, 'shift') ?? defaults.shift,
+    cfg_text: decimal(args, 'cfg-text') ?? defaults.cfgText,
+    cfg_image: decimal(args, 'cfg-image') ?? defaults.cfgImage,
+    cfg_start: start, cfg_end: end, renorm: String(renorm),
+    renorm_min: decimal(args, 'renorm-min') ?? defaults.renormMin,
+  };
+}
+
+function wholeNumber(args: CommandArguments, name: string): bigint {
+  const text = String(args.options[name]);
+  if (!/^\d+$/.test(text)) throw new UserError(`--${name} is ${JSON.stringify(text)}: give a whole number`);
+  return BigInt(text);
+}
+
+function decimal(args: CommandArguments, name: string): number | undefined {
+  const text = args.options[name];
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (String(text).trim() === '' || !Number.isFinite(value)) throw new UserError(`--${name} is ${JSON.stringify(text)}: give a number`);
+  return value;
+}
+
+function interval(args: CommandArguments): readonly [number, number] | undefined {
+  const text = args.options['cfg-interval'];
+  if (text === undefined) return undefined;
+  const parts = String(text).split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  if (parts.length !== 2 || parts.some((part) => !(part >= 0 && part <= 1))) throw new UserError(`--cfg-interval is ${JSON.stringify(text)}: give two numbers from 0 to 1, such as 0.4,1`);
+  return [parts[0]!, parts[1]!];
+}
+
+const ratios = ['1:1', '4:3', '3:4', '16:9', '9:16'];
+
+function chosenSize(args: CommandArguments, defaults: { width: number; height: number }): { width: number; height: number } {
+  const { size, ratio } = args.options;
+  if (typeof size === 'string') {
+    const match = /^(\d+)[xX×](\d+)$/.exec(size);
+    if (match === null) throw new UserError(`--size is ${JSON.stringify(size)}: give width and height in pixels, such as 512x384`);
+    return { width: Number(match[1]), height: Number(match[2]) };
+  }
+  if (ratio === undefined) return { width: defaults.width, height: defaults.height };
+  if (typeof ratio !== 'string' || !ratios.includes(ratio)) throw new UserError(`--ratio is ${JSON.stringify(ratio)}: choose ${ratios.join(', ')}`);
+  const [across, down] = ratio.split(':').map(Number) as [number, number];
+  const long = Math.max(defaults.width, defaults.height);
+  const short = Math.round((long * Math.min(across, down)) / Math.max(across, down) / 16) * 16;
+  return across >= down ? { width: long, height: short } : { width: short, height: long };
+}

@@ -1,0 +1,67 @@
+// What can be wrong with a model folder, in words: which folder or file, what was expected, what was found, what to do.
+import { UserError } from '../errors.ts';
+
+const layout = 'ema.safetensors (or shards with their .index.json), ae.safetensors, llm_config.json, vit_config.json and the tokenizer files';
+
+function among(names: readonly string[], shown = 5): string {
+  return names.length > shown ? `${names.slice(0, shown).join(', ')} and ${names.length - shown} more` : names.join(', ');
+}
+
+function counted(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`;
+}
+
+function foundNearby(models: readonly string[]): string {
+  return models.length === 0 ? 'No model was found nearby' : `Found nearby: ${among(models)}`;
+}
+
+export function noFolder(folder: string, nearby: readonly string[]): UserError {
+  return new UserError(`there is no model folder ${folder}. Expected a folder with ${layout}. ${foundNearby(nearby)}`);
+}
+
+export function notAFolder(path: string): UserError {
+  return new UserError(`${path} is a file. Give the folder that holds it, with ${layout}`);
+}
+
+export function missingFiles(folder: string, missing: readonly string[], halves: readonly string[], nearby: readonly string[]): UserError {
+  const half = halves.length === 0 ? '' : ` The download is not finished: ${among(halves)} ${halves.length === 1 ? 'is' : 'are'} left over. Let it finish, or start it again.`;
+  const hint = half === '' ? ` Download ${missing.length === 1 ? 'it' : 'them'} into the folder. ${foundNearby(nearby)}.` : half;
+  return new UserError(`the model folder ${folder} lacks ${among(missing, 12)}.${hint} A model folder holds ${layout}`);
+}
+
+export function oddShardName(index: string, name: string): UserError {
+  return new UserError(`${index}: weight_map names the file ${JSON.stringify(name)}, expected a file name in the same folder`);
+}
+
+export function noWeightMap(index: string): UserError {
+  return new UserError(`${index}: has no weight_map of tensor names to file names. Download it again`);
+}
+
+export function twice(key: string, first: string, second: string): UserError {
+  return new UserError(`the tensor ${key} is in ${first} and in ${second}: remove the file that does not belong to the model`);
+}
+
+export function unsupportedType(file: string, key: string, dtype: string, others: number): UserError {
+  const more = others === 0 ? '' : ` (and ${counted(others, 'other tensor')})`;
+  return new UserError(`${file}: the tensor ${key} has the type ${dtype}${more}; float32, float16 and bfloat16 weights can be used. Take the bf16 files of the model`);
+}
+
+export interface WrongShape {
+  readonly key: string;
+  readonly given: readonly number[];
+  readonly expected: readonly number[];
+}
+
+/** What a checkpoint lacks or has in another shape. */
+export function wrongTensors(file: string, total: number, missing: readonly string[], wrong: readonly WrongShape[]): UserError {
+  const shapes = wrong.map(({ key, given, expected }) => `${key} is [${given.join(', ')}], expected [${expected.join(', ')}]`);
+  const parts = [
+    ...(missing.length > 0 ? [`${counted(missing.length, 'tensor')} of ${total} missing: ${among(missing)}`] : []),
+    ...(wrong.length > 0 ? [`${counted(wrong.length, 'tensor')} with another shape: ${among(shapes, 3)}`] : []),
+  ];
+  return new UserError(`${file}: the weights do not fit the configuration files beside them. ${parts.join('. ')}. The folder mixes files of two models, or a file is not complete`);
+}
+
+export function unexpectedTensors(file: string, keys: readonly string[]): string {
+  return `${file}: ${counted(keys.length, 'tensor')} the model does not know, left unused: ${among(keys)}`;
+}
