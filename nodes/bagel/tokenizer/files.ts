@@ -4,8 +4,8 @@ import { readJsonFile } from '../json-file.ts';
 /** Absolute paths; absent where the folder has no such file. */
 export interface TokenizerFiles {
   /** For messages. */
-  readonly folder: string;
-  readonly tokenizer?: string;
+  readonly folder?: string;
+  readonly tokenizerJson?: string;
   readonly vocab?: string;
   readonly merges?: string;
   readonly config?: string;
@@ -14,7 +14,7 @@ export interface TokenizerFiles {
 
 /** Names of the files, as in a Hugging Face folder. */
 export const tokenizerFileNames = {
-  tokenizer: 'tokenizer.json', vocab: 'vocab.json', merges: 'merges.txt', config: 'tokenizer_config.json', added: 'added_tokens.json',
+  tokenizerJson: 'tokenizer.json', vocab: 'vocab.json', merges: 'merges.txt', config: 'tokenizer_config.json', added: 'added_tokens.json',
 } as const;
 
 /** A token that is cut out of the text before anything else. */
@@ -47,6 +47,6 @@ export async function readAddedTokens(files: TokenizerFiles): Promise<AddedToken
 /** Ids of added tokens by text, without reading a vocabulary where a smaller file names them. */
 export async function readTokenIds(files: TokenizerFiles): Promise<ReadonlyMap<string, number>> {
   let added = await readAddedTokens(files);
-  if (added.length === 0 && files.tokenizer !== undefined) added = addedOfTokenizer(await readJsonFile(files.tokenizer));
+  if (added.length === 0 && files.tokenizerJson !== undefined) added = addedOfTokenizer(await readJsonFile(files.tokenizerJson));
   return new Map(added.map(({ content, id }) => [content, id]));
 }
