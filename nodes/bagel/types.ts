@@ -2,9 +2,10 @@
 import type { Work, Context } from './context.ts';
 import { contextHandles } from './context.ts';
 import type { Image, NodeContext, Type } from '../../engine/graph/node.ts';
+import type { Mask } from '../../engine/graph/types.ts';
 import type { Tensor } from '../../engine/tensor/tensor.ts';
 import type { Pixels } from '../../engine/image/pixels.ts';
-import { overWhite, pixelsFromFloat } from '../../engine/image/pixels.ts';
+import { floatFromPixels, overWhite, pixelsFromFloat, withMask } from '../../engine/image/pixels.ts';
 import type { BagelModel } from './bagel-model.ts';
 import type { Latent } from './encode.ts';
 
@@ -23,6 +24,13 @@ export function workOf(context: NodeContext): Work {
 /** The pictures of a batch as 8-bit RGB; what is transparent shows white. */
 export function picturesOf(image: Image): Pixels[] {
   return Array.from({ length: image.batch }, (_, i) => overWhite(pixelsFromFloat(image, i)));
+}
+
+/** A picture with what its mask covers shown white. Load Image gives a small empty mask where a file has no alpha: that changes nothing. */
+export function onWhite(image: Image, mask: Mask | undefined): Image {
+  if (mask === undefined || mask.data.every((value) => value === 0)) return image;
+  const batch = Array.from({ length: image.batch }, (_, i) => overWhite(withMask(pixelsFromFloat(image, i), mask, Math.min(i, mask.batch - 1))));
+  return floatFromPixels(batch);
 }
 
 /** A decoded picture [height, width, 3] as an IMAGE. */

@@ -1,10 +1,11 @@
 // The everyday tasks in one node each: expansions into the fine nodes, wired as the reference's inferencer is.
 import { defineNode, type Builder, type NodeContext } from '../../../engine/graph/node.ts';
-import { BOOLEAN, IMAGE, INT, STRING } from '../../../engine/graph/types.ts';
+import { BOOLEAN, IMAGE, INT, MASK, STRING } from '../../../engine/graph/types.ts';
 import { denoiseInputs, promptInput, seedInput, sizeInputs, textInputs, type DenoiseValues, type TextValues } from '../inputs.ts';
 import type { BagelModel } from '../bagel-model.ts';
-import { BAGEL_MODEL } from '../types.ts';
+import { BAGEL_MODEL, onWhite } from '../types.ts';
 
+const maskInput = { type: MASK, optional: true, ui: { tooltip: 'What is masked (transparent) shows white, as the reference does; connect the mask of Load Image.' } } as const;
 const thinkInput = { type: BOOLEAN, default: false, ui: { tooltip: 'Think in words first.' } } as const;
 const pictureOutputs = [{ name: 'image', type: IMAGE }, { name: 'thinking', type: STRING }] as const;
 const editDefaults = { cfgText: 4, cfgImage: 2, start: 0, renorm: 'text_channel' } as const;
@@ -55,9 +56,10 @@ export const editImage = defineNode({
     model: { type: BAGEL_MODEL }, image: { type: IMAGE }, prompt: promptInput, seed: seedInput, ...denoiseInputs(editDefaults), ...thinkingInputs,
     width: { type: INT, default: 0n, min: 0, max: 16384, step: 16, optional: true, ui: { tooltip: '0 = as the picture.' } },
     height: { type: INT, default: 0n, min: 0, max: 16384, step: 16, optional: true, ui: { tooltip: '0 = as the picture.' } },
+    mask: maskInput,
   },
   outputs: pictureOutputs,
-  run: (inputs, context) => drawPicture(context.expand(), inputs, [inputs.image, inputs.prompt], sizeOf(inputs)),
+  run: (inputs, context) => drawPicture(context.expand(), inputs, [onWhite(inputs.image, inputs.mask), inputs.prompt], sizeOf(inputs)),
 });
 
 export const multiImageEdit = defineNode({
@@ -88,13 +90,13 @@ export const understandImage = defineNode({
   description: 'Answers a question about a picture, with or without thinking first.',
   category: 'BAGEL',
   inputs: {
-    model: { type: BAGEL_MODEL }, image: { type: IMAGE }, prompt: promptInput, think: thinkInput, ...textInputs(512), seed: { ...seedInput, optional: true },
+    model: { type: BAGEL_MODEL }, image: { type: IMAGE }, prompt: promptInput, think: thinkInput, ...textInputs(512), seed: { ...seedInput, optional: true }, mask: maskInput,
   },
   outputs: [{ name: 'text', type: STRING }],
   run(inputs, context: NodeContext) {
     const build = context.expand();
     const { model, image, prompt, think, max_tokens, sample, temperature, seed } = inputs;
-    const read = build.node('Bagel.Interleave', { model, task: 'understand', think, item1: image, item2: prompt }, { id: 'read' });
+    const read = build.node('Bagel.Interleave', { model, task: 'understand', think, item1: onWhite(image, inputs.mask), item2: prompt }, { id: 'read' });
     const answer = build.node('Bagel.GenerateText', { model, context: read.out(0), max_tokens, sample, temperature, seed: seed ?? 0n }, { id: 'answer' });
     return build.finish([answer.out(0)]);
   },
