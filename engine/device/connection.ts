@@ -121,10 +121,10 @@ export class Connection {
   }
 
   /** What the worker printed since the last time this was asked. ONNX Runtime prints causes that its exceptions do not carry. */
-  news(): string {
+  news(): string[] {
     const news = this.#words.slice(Math.max(0, this.#words.length - this.#wordsSeen));
     this.#wordsSeen = 0;
-    return news.slice(-8).join('\n');
+    return news.slice(-8);
   }
 
   #post(message: FromHost): void {
@@ -143,7 +143,8 @@ export class Connection {
   }
 
   #hear(text: string): void {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    // ONNX Runtime colours its lines
+    const lines = text.replace(/\x1b\[[\d;]*m/g, '').split('\n').filter((line) => line.trim() !== '');
     this.#words.push(...lines);
     this.#wordsSeen += lines.length;
     this.#words.splice(0, Math.max(0, this.#words.length - keptWords));

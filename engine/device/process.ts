@@ -199,8 +199,10 @@ export class ProcessDevice implements Device {
     } catch (error) {
       if (error instanceof AbortError) throw error;
       if (connection.loss !== undefined) throw new DeviceLostError(this.name, epoch, `${where}: ${connection.loss.reason}\nWhat the device held is gone; it restarts at next use.`);
-      const news = connection.news();
-      throw new DeviceError(`${where}: ${(error as Error).message}${details?.() ?? ''}${news === '' ? '' : `\n${news}`}`);
+      const message = (error as Error).message.trim();
+      // the log says the exception once more, at most
+      const news = connection.news().filter((line) => !line.includes(message.split('\n')[0]!));
+      throw new DeviceError([`${where}: ${message}${details?.() ?? ''}`, ...news].join('\n'));
     }
   }
 
