@@ -2,11 +2,10 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import type { Tensor } from '../tensor/tensor.ts';
 import { DeviceError } from './errors.ts';
 import { forgetWorker, recordWorker } from './orphans.ts';
-import type { Answers, Call, FromHost, FromWorker, WireTensor } from './protocol.ts';
-import { receiveTensor, Staging } from './staging.ts';
+import type { Answers, Call, FromHost, FromWorker } from './protocol.ts';
+import { Staging } from './staging.ts';
 
 /** Why a connection ended, in words: `worker 4711 ended by SIGKILL`. */
 export interface Loss {
@@ -40,8 +39,6 @@ export class Connection {
   #nextId = 1;
   #loss: Loss | undefined;
   #endReason: string | undefined;
-  readonly #taking = new Set<Promise<Tensor>>();
-  #cleaned: Promise<void> = Promise.resolve();
 
   /** `onLoss` is called before the waiting calls are rejected. */
   constructor(threads: number, onLoss: () => void) {
@@ -104,20 +101,12 @@ export class Connection {
     this.holdHostOpen(true);
     this.kill('worker was closed');
     await this.ended;
-    await this.#cleaned;
   }
 
   /** An idle worker must not keep its host alive: it ends when the channel closes. */
   holdHostOpen(wanted: boolean): void {
     if (wanted) this.#child.channel?.ref();
     else this.#child.channel?.unref();
-  }
-
-  /** A tensor that an answer brought. */
-  take(tensor: WireTensor): Promise<Tensor> {
-    const taken = receiveTensor(tensor).finally(() => this.#taking.delete(taken));
-    this.#taking.add(taken);
-    return taken;
   }
 
   /** What the worker printed since the last time this was asked. ONNX Runtime prints causes that its exceptions do not carry. */
@@ -159,8 +148,7 @@ export class Connection {
     this.#onLoss();
     for (const { reject } of this.#waiting.values()) reject(new Error(this.#loss.reason));
     this.#waiting.clear();
-    // answers that were already here still take their files
-    this.#cleaned = Promise.allSettled(this.#taking).then(() => this.staging.discardAll());
+    this.staging.discardAll();
     return this.#loss;
   }
 

@@ -9,7 +9,7 @@ import { Ledger, named } from './ledger.ts';
 import { endOrphanWorkers } from './orphans.ts';
 import { processMemory } from './process-memory.ts';
 import { allRows, fetchAs, type Answers, type Call, type FreeCall, type LoadCall, type ReadCall, type RunCall, type WireTensor, type WriteCall } from './protocol.ts';
-import { discard, removeOrphanFiles } from './staging.ts';
+import { discard, receiveTensor, removeOrphanFiles } from './staging.ts';
 import { rowsShape } from './store.ts';
 
 export interface ProcessDeviceOptions {
@@ -43,7 +43,6 @@ interface CallOptions {
   readonly undo?: (connection: Connection, answer: never) => void;
 }
 
-interface Answered<C extends Call> { readonly answer: Answers[C['call']]; readonly connection: Connection }
 interface Sent<C extends Call> { readonly connection: Connection; readonly epoch: number; readonly id: number; readonly answer: Promise<Answers[C['call']]> }
 
 export class ProcessDevice implements Device {
@@ -58,7 +57,7 @@ export class ProcessDevice implements Device {
   #isClosed = false;
   /** Calls that have begun and not ended: they keep the host process alive. */
   #active = 0;
-  /** Settles when every earlier call has been sent: bulk data is written first, and calls must not overtake each other. */
+  /** Settles when every earlier call has been sent: they may wait for a worker to start, and must not overtake each other. */
   #outbox: Promise<unknown> = Promise.resolve();
 
   constructor({ name, provider, threads = 1, memoryLimitBytes, graceMs = 2000 }: ProcessDeviceOptions) {
@@ -74,8 +73,8 @@ export class ProcessDevice implements Device {
 
   async load(program: Program): Promise<Session> {
     const id = this.#ledger.nextId();
-    const { answer: { inputs, outputs } } = await this.#call({ what: `load of ${program.name}` }, async ({ staging }): Promise<LoadCall> => (
-      { call: 'load', session: id, program: program.name, bytes: await staging.stage(program.bytes), options: program.options ?? {} }));
+    const { inputs, outputs } = await this.#call({ what: `load of ${program.name}` }, ({ staging }): LoadCall => (
+      { call: 'load', session: id, program: program.name, bytes: staging.stage(program.bytes), options: program.options ?? {} }));
     this.#edges.set(id, indexEdges(inputs, outputs));
     return this.#ledger.addSession(id, program.name);
   }
@@ -84,41 +83,37 @@ export class ProcessDevice implements Device {
     this.#ledger.checkRun(session, feeds, fetch);
     const what = `run of ${session.program}`;
     const { handles, tensors, fetched } = this.#prepare(session, feeds, fetch);
-    const { answer, connection } = await this.#call({
+    const answer = await this.#call({
       what, epoch: session.epoch, signal,
       details: () => `; fed ${Object.entries(feeds).map(([name, feed]) => `${name} ${feedText(feed)}`).slice(0, 40).join(', ')}`,
       undo: forgetRun(fetched),
-    }, async ({ staging }): Promise<RunCall> => {
-      const staged: [number, WireTensor][] = [];
-      for (const [index, tensor] of tensors) staged.push([index, await staging.stageTensor(tensor)]);
-      return { call: 'run', session: session.id, handles, tensors: staged, fetch: fetched };
-    });
+    }, ({ staging }): RunCall => (
+      { call: 'run', session: session.id, handles, tensors: tensors.map(([index, tensor]) => [index, staging.stageTensor(tensor)]), fetch: fetched }));
     this.#ledger.runs++;
-    return this.#collect(Object.keys(fetch), fetched, answer, connection);
+    return this.#collect(Object.keys(fetch), fetched, answer);
   }
 
   async write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle> {
     const { dtype, shape } = tensor;
     if ('data' in tensor) tensorOf(dtype, shape, tensor.data);
-    return this.#store(dtype, shape, async ({ staging }) => ('data' in tensor ? (await staging.stageTensor(tensor)).data : undefined));
+    return this.#store(dtype, shape, ({ staging }) => ('data' in tensor ? staging.stageTensor(tensor).data : undefined));
   }
 
   async read(handle: Handle, rows?: number): Promise<Tensor> {
-    const { tensor, connection } = await this.#fetchWire(handle, rows);
-    return connection.take(tensor);
+    return receiveTensor(await this.#fetchWire(handle, rows));
   }
 
   /** A tensor on its way to another process device: its data is not received here. */
   async send(handle: Handle, rows?: number): Promise<WireTensor> {
-    return (await this.#fetchWire(handle, rows)).tensor;
+    return this.#fetchWire(handle, rows);
   }
 
   /** Takes a tensor that another process device sent. */
   async accept({ dtype, shape, data }: WireTensor): Promise<Handle> {
     try {
-      return await this.#store(dtype, shape, () => Promise.resolve(data));
+      return await this.#store(dtype, shape, () => data);
     } catch (error) {
-      await discard(data);
+      discard(data);
       throw error;
     }
   }
@@ -129,7 +124,7 @@ export class ProcessDevice implements Device {
     if (handles.length + sessions.length === 0 || this.#isClosed) return;
     const epoch = this.#ledger.epoch;
     // sent in order behind the calls that use them, but not waited for: a busy worker would hold up its host
-    this.#call({ what: 'free', epoch }, (): Promise<FreeCall> => Promise.resolve({ call: 'free', handles, sessions })).catch(() => undefined);
+    this.#call({ what: 'free', epoch }, (): FreeCall => ({ call: 'free', handles, sessions })).catch(() => undefined);
   }
 
   async stats(): Promise<DeviceStats> {
@@ -163,7 +158,7 @@ export class ProcessDevice implements Device {
   }
 
   /** Sends a call behind all earlier ones, waits for its answer, and says in every error where it happened. */
-  async #call<C extends Call>(options: CallOptions, build: (connection: Connection) => Promise<C>): Promise<Answered<C>> {
+  async #call<C extends Call>(options: CallOptions, build: (connection: Connection) => C): Promise<Answers[C['call']]> {
     if (this.#isClosed) throw new DeviceError(`device ${this.name}, ${options.what}: the device was closed`);
     this.#active++;
     this.#connection?.holdHostOpen(true);
@@ -171,25 +166,20 @@ export class ProcessDevice implements Device {
       const sending = this.#outbox.then(() => this.#send(options, build));
       this.#outbox = sending.catch(() => undefined);
       const { connection, epoch, id, answer } = await sending;
-      return { answer: await this.#answer(options, connection, epoch, id, answer), connection };
+      return await this.#answer(options, connection, epoch, id, answer);
     } finally {
       if (--this.#active === 0) this.#connection?.holdHostOpen(false);
     }
   }
 
-  async #send<C extends Call>({ what, epoch = this.epoch, signal }: CallOptions, build: (connection: Connection) => Promise<C>): Promise<Sent<C>> {
+  async #send<C extends Call>({ what, epoch = this.epoch, signal }: CallOptions, build: (connection: Connection) => C): Promise<Sent<C>> {
     const where = `device ${this.name}, ${what}`;
     if (signal?.aborted) throw new AbortError(where, signal);
     if (epoch !== this.epoch) throw new DeviceLostError(this.name, epoch, `${where}: the worker that held its values was lost before it began; make them again`);
     const connection = this.#connect();
     connection.holdHostOpen(true);
     await connection.ready.catch((error: Error) => { throw new DeviceLostError(this.name, epoch, `${where}: ${error.message}`); });
-    const call = await named(where, () => build(connection));
-    if (connection.loss !== undefined) {
-      connection.staging.discardAll();
-      throw new DeviceLostError(this.name, epoch, `${where}: ${connection.loss.reason}`);
-    }
-    return { connection, epoch, ...connection.send(call) };
+    return { connection, epoch, ...connection.send(named(where, () => build(connection))) };
   }
 
   async #answer<T>({ what, signal, details, undo }: CallOptions, connection: Connection, epoch: number, id: number, answer: Promise<T>): Promise<T> {
@@ -260,45 +250,39 @@ export class ProcessDevice implements Device {
     return { handles: Uint32Array.from(handles), tensors, fetched: Uint32Array.from(fetched) };
   }
 
-  async #collect(names: readonly string[], fetched: Uint32Array, answer: Answers['run'], connection: Connection): Promise<Record<string, Handle | Tensor>> {
+  #collect(names: readonly string[], fetched: Uint32Array, answer: Answers['run']): Record<string, Handle | Tensor> {
     const result: Record<string, Handle | Tensor> = {};
-    const taking: Promise<void>[] = [];
-    // every handle enters the ledger before the first wait, during which the epoch may end
     for (const [i, name] of names.entries()) {
       const output = answer[i] ?? null;
       if (output === null) continue;
-      if (output.data !== undefined) taking.push(connection.take(output).then((tensor) => { result[name] = tensor; }));
-      else result[name] = this.#ledger.addHandle(fetched[i * 4 + 2]!, output.dtype, output.shape);
+      result[name] = output.data !== undefined ? receiveTensor(output) : this.#ledger.addHandle(fetched[i * 4 + 2]!, output.dtype, output.shape);
     }
-    await Promise.all(taking);
     return result;
   }
 
-  async #store(dtype: DType, shape: Shape, data: (connection: Connection) => Promise<WireTensor['data'] | undefined>): Promise<Handle> {
+  async #store(dtype: DType, shape: Shape, data: (connection: Connection) => WireTensor['data'] | undefined): Promise<Handle> {
     const what = `write of ${dtype} ${shapeText(shape)}`;
     this.#ledger.checkRoom(bytesOf({ dtype, shape }), what);
     const id = this.#ledger.nextId();
-    await this.#call({ what }, async (connection): Promise<WriteCall> => {
-      const payload = await data(connection);
+    await this.#call({ what }, (connection): WriteCall => {
+      const payload = data(connection);
       return { call: 'write', handle: id, dtype, shape, ...(payload === undefined ? {} : { data: payload }) };
     });
     return this.#ledger.addHandle(id, dtype, shape);
   }
 
-  async #fetchWire(handle: Handle, rows?: number): Promise<{ tensor: WireTensor; connection: Connection }> {
+  #fetchWire(handle: Handle, rows?: number): Promise<WireTensor> {
     const what = `read of ${handle.dtype} ${shapeText(handle.shape)}`;
     this.#ledger.check(handle, what);
     if (rows !== undefined) named(`device ${this.name}, ${what}`, () => rowsShape(handle.shape, rows));
-    const { answer, connection } = await this.#call({ what, epoch: handle.epoch }, (): Promise<ReadCall> => (
-      Promise.resolve({ call: 'read', handle: handle.id, ...(rows === undefined ? {} : { rows }) })));
-    return { tensor: answer, connection };
+    return this.#call({ what, epoch: handle.epoch }, (): ReadCall => ({ call: 'read', handle: handle.id, ...(rows === undefined ? {} : { rows }) }));
   }
 }
 
 /** Removes what a run made for a caller that no longer waits. */
 function forgetRun(fetched: Uint32Array): (connection: Connection, answer: Answers['run']) => void {
   return (connection, answer) => {
-    for (const output of answer) if (output?.data !== undefined) void discard(output.data);
+    for (const output of answer) if (output?.data !== undefined) discard(output.data);
     const handles = fetchedHandles(fetched);
     if (connection.loss === undefined && handles.length > 0) connection.send({ call: 'free', handles, sessions: [] }).answer.catch(() => undefined);
   };

@@ -24,7 +24,7 @@ const cancelled = new Set<number>();
 let isWorking = false;
 
 async function load({ session: id, bytes, options }: LoadCall): Promise<Answers['load']> {
-  const session = await InferenceSession.create(await receive(bytes), sessionOptions(options));
+  const session = await InferenceSession.create(receive(bytes), sessionOptions(options));
   const loaded = { session, inputs: edges(session.inputMetadata), outputs: edges(session.outputMetadata) };
   sessions.set(id, loaded);
   return { inputs: loaded.inputs, outputs: loaded.outputs };
@@ -54,7 +54,7 @@ function edges(metadata: readonly InferenceSession.ValueMetadata[]): Edge[] {
 async function run(call: RunCall): Promise<Answers['run']> {
   const loaded = sessions.get(call.session);
   if (loaded === undefined) throw new Error('this session is not on this device');
-  const outputs = await loaded.session.run(await feedsOf(call, loaded), fetched(call, loaded).map(({ name }) => name));
+  const outputs = await loaded.session.run(feedsOf(call, loaded), fetched(call, loaded).map(({ name }) => name));
   const made = fetched(call, loaded).map((fetch) => ({ ...fetch, value: fromOrt(outputs[fetch.name]!) }));
   for (const { name, how, handle, row, value } of made) if (how === fetchAs.into) store.check(handle, row, value, `output ${name}`);
   const answer: Answers['run'][number][] = [];
@@ -65,19 +65,19 @@ async function run(call: RunCall): Promise<Answers['run']> {
       continue;
     }
     if (how === fetchAs.into) store.copyInto(handle, row, value);
-    answer.push(how === fetchAs.into ? null : await staging.stageTensor(value));
+    answer.push(how === fetchAs.into ? null : staging.stageTensor(value));
     if (value.data.byteLength > releaseBytes) release(value);
   }
   return answer;
 }
 
-async function feedsOf({ handles, tensors }: RunCall, { inputs }: Loaded): Promise<Record<string, OrtTensor>> {
+function feedsOf({ handles, tensors }: RunCall, { inputs }: Loaded): Record<string, OrtTensor> {
   const feeds: Record<string, OrtTensor> = {};
   for (let i = 0; i < handles.length; i += 3) {
     const [index, handle, rows] = [handles[i]!, handles[i + 1]!, handles[i + 2]!];
     feeds[inputs[index]!.name] = toOrt(inputs[index]!, store.view(handle, rows === allRows ? undefined : rows));
   }
-  for (const [index, tensor] of tensors) feeds[inputs[index]!.name] = toOrt(inputs[index]!, await receiveTensor(tensor));
+  for (const [index, tensor] of tensors) feeds[inputs[index]!.name] = toOrt(inputs[index]!, receiveTensor(tensor));
   return feeds;
 }
 
@@ -100,9 +100,9 @@ function fromOrt({ type, dims, data }: OrtTensor): Tensor {
   return { dtype, shape: dims, data: bits instanceof (array as typeof Uint8Array) ? bits : new array(bits.buffer, bits.byteOffset, bits.length) };
 }
 
-async function write({ handle, dtype, shape, data }: WriteCall): Promise<null> {
+function write({ handle, dtype, shape, data }: WriteCall): null {
   if (data === undefined) store.reserve(handle, dtype, shape);
-  else store.put(handle, await receiveTensor({ dtype, shape, data }));
+  else store.put(handle, receiveTensor({ dtype, shape, data }));
   return null;
 }
 
