@@ -29,20 +29,21 @@ export class TensorStore {
 
   /** Throws unless `value` fits into rows `row…` of the buffer. Callers check every output before they copy the first. */
   check(id: number, row: number, value: { readonly dtype: DType; readonly shape: Shape }, what: string): void {
-    const buffer = this.get(id);
-    const [capacity, ...side] = buffer.shape;
-    const into = `${buffer.dtype} row buffer ${shapeText(buffer.shape)}`;
-    const [rows, ...valueSide] = value.shape;
-    if (value.dtype !== buffer.dtype || rows === undefined || capacity === undefined || !isSameShape(side, valueSide)) {
-      throw new DeviceError(`${what} is ${value.dtype} ${shapeText(value.shape)}, which are no rows of the ${into}`);
+    const { dtype, shape } = this.get(id);
+    const rows = value.shape[0];
+    // not built ahead: a run may copy hundreds of outputs
+    const buffer = (): string => `the ${dtype} row buffer ${shapeText(shape)}`;
+    if (value.dtype !== dtype || rows === undefined || value.shape.length !== shape.length || value.shape.some((side, i) => i > 0 && side !== shape[i])) {
+      throw new DeviceError(`${what} is ${value.dtype} ${shapeText(value.shape)}, which are no rows of ${buffer()}`);
     }
-    if (row + rows > capacity) throw new DeviceError(`${what} has ${rows} rows, which do not fit at row ${row} of the ${into}`);
+    if (row + rows > shape[0]!) throw new DeviceError(`${what} has ${rows} rows, which do not fit at row ${row} of ${buffer()}`);
   }
 
   /** Copies rows that `check` has passed. */
   copyInto(id: number, row: number, value: Tensor): void {
     const buffer = this.get(id);
-    bytesView(buffer).set(bytesView(value), row * rowBytes(buffer));
+    // the same dtype and so the same kind of array: set() copies bits
+    buffer.data.set(value.data as never, row * rowBytes(buffer) / buffer.data.BYTES_PER_ELEMENT);
   }
 
   /** Removes the tensor and gives it back, so that its memory can be released at once. */
@@ -75,10 +76,6 @@ function rowBytes({ dtype, shape }: Tensor): number {
   const bytes = sizeOf(shape.slice(1)) * elementBytes(dtype);
   if (!Number.isInteger(bytes)) throw new DeviceError(`rows of ${dtype} ${shapeText(shape)} do not end at byte bounds`);
   return bytes;
-}
-
-export function isSameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((side, i) => side === b[i]);
 }
 
 /** A tensor of its own memory. */

@@ -54,11 +54,13 @@ function edges(metadata: readonly InferenceSession.ValueMetadata[]): Edge[] {
 async function run(call: RunCall): Promise<Answers['run']> {
   const loaded = sessions.get(call.session);
   if (loaded === undefined) throw new Error('this session is not on this device');
-  const outputs = await loaded.session.run(feedsOf(call, loaded), fetched(call, loaded).map(({ name }) => name));
-  const made = fetched(call, loaded).map((fetch) => ({ ...fetch, value: fromOrt(outputs[fetch.name]!) }));
-  for (const { name, how, handle, row, value } of made) if (how === fetchAs.into) store.check(handle, row, value, `output ${name}`);
+  const fetches = fetchesOf(call, loaded);
+  const outputs = await loaded.session.run(feedsOf(call, loaded), fetches.map(({ name }) => name));
+  const values = fetches.map(({ name }) => fromOrt(outputs[name]!));
+  for (const [i, { name, how, handle, row }] of fetches.entries()) if (how === fetchAs.into) store.check(handle, row, values[i]!, `output ${name}`);
   const answer: Answers['run'][number][] = [];
-  for (const { how, handle, row, value } of made) {
+  for (const [i, { how, handle, row }] of fetches.entries()) {
+    const value = values[i]!;
     if (how === fetchAs.handle) {
       store.put(handle, value);
       answer.push({ dtype: value.dtype, shape: value.shape });
@@ -81,7 +83,7 @@ function feedsOf({ handles, tensors }: RunCall, { inputs }: Loaded): Record<stri
   return feeds;
 }
 
-function fetched({ fetch }: RunCall, { outputs }: Loaded): { name: string; how: number; handle: number; row: number }[] {
+function fetchesOf({ fetch }: RunCall, { outputs }: Loaded): { name: string; how: number; handle: number; row: number }[] {
   return Array.from({ length: fetch.length / 4 }, (_, i) => ({
     name: outputs[fetch[i * 4]!]!.name, how: fetch[i * 4 + 1]!, handle: fetch[i * 4 + 2]!, row: fetch[i * 4 + 3]!,
   }));
