@@ -8,6 +8,8 @@ import { rowsName } from './model/parts.ts';
 
 /** Rows that are reserved beyond what is needed, so that a longer context can grow in place. */
 const slackRows = 256;
+/** Contexts that are kept findable before dead ones are looked for. */
+const maxRemembered = 256;
 
 /** The buffers behind one or more contexts; `used` rows belong to the longest of them. */
 export interface RowBuffers {
@@ -68,6 +70,16 @@ function recall(model: BagelModel, key: string, device: Device): Context | undef
   return undefined;
 }
 
+/** Keeps a context findable; forgets those whose rows are gone when there are many. */
+function remember(context: Context, device: Device): void {
+  const { contexts } = context.model;
+  contexts.set(context.key, context);
+  if (contexts.size <= maxRemembered) return;
+  for (const [key, known] of contexts) {
+    if (known.buffers?.device === device.name && !contextHandles(known).every((handle) => device.holds(handle))) contexts.delete(key);
+  }
+}
+
 /** The context after reading what `make` gives, described by `content`: one prefill pass, or none (and no `make`) when it is known. */
 export async function extend(context: Context, content: string, work: Work, make: () => Promise<Reading & { free(): Promise<void> }>): Promise<Context> {
   const { model } = context;
@@ -86,7 +98,7 @@ export async function extend(context: Context, content: string, work: Work, make
     }
     work.count('prefill');
     const next = { model, key, length: context.length + rows, rope: context.rope + (reading.causal ? rows : 1), buffers };
-    model.contexts.set(key, next);
+    remember(next, work.device);
     return next;
   } finally {
     await reading.free();

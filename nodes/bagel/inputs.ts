@@ -22,7 +22,7 @@ export const sizeInputs = {
 /** Sampling inputs with the defaults of the reference app for a task. */
 export function denoiseInputs(defaults: { cfgText: number; cfgImage: number; start: number; renorm: RenormType }) {
   return {
-    steps: { type: INT, default: 50n, min: 1, max: 1000, ui: { tooltip: 'Points of the schedule; one fewer denoising steps are made.' } },
+    steps: { type: INT, default: 50n, min: 2, max: 1000, ui: { tooltip: 'Points of the schedule; one fewer denoising steps are made.' } },
     shift: { type: FLOAT, default: 3, min: 0.1, max: 20, step: 0.5, ui: { tooltip: 'Timestep shift: higher favours layout, lower detail.' } },
     cfg_text: { type: FLOAT, default: defaults.cfgText, min: 0, max: 20, step: 0.1, ui: { tooltip: 'How strongly the text guides; 1 or less turns guidance off.' } },
     cfg_image: { type: FLOAT, default: defaults.cfgImage, min: 0, max: 20, step: 0.1, ui: { tooltip: 'How strongly the input picture guides.' } },
