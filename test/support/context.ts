@@ -14,6 +14,8 @@ export interface TestContext {
   /** What the node showed, call by call. */
   readonly shown: Json[];
   readonly notices: string[];
+  /** Streamed text, delta by delta. */
+  readonly texts: string[];
   /** Absolute path of a folder. */
   readonly folder: Record<FolderKind, string>;
 }
@@ -35,6 +37,7 @@ export async function testContext({ request, signal, device }: TestContextOption
   const devices = new Map(device ? [[device.name, device]] : []);
   const shown: Json[] = [];
   const notices: string[] = [];
+  const texts: string[] = [];
   const unused = (what: string) => (): never => {
     throw new Error(`this test's context has no ${what}`);
   };
@@ -51,12 +54,12 @@ export async function testContext({ request, signal, device }: TestContextOption
     files,
     expand: unused('expansion'),
     show: (ui) => void shown.push(ui),
-    text: unused('text stream'),
+    text: (delta) => void texts.push(delta),
     notice: (message) => void notices.push(message),
     count: () => {},
     progress: async () => {},
   };
-  return { context, environment: { files, devices }, shown, notices, folder };
+  return { context, environment: { files, devices }, shown, notices, texts, folder };
 }
 
 function filesIn(folder: Record<FolderKind, string>): Files {
