@@ -45,8 +45,7 @@ export class Connection {
     this.#onLoss = onLoss;
     const tag = randomBytes(4).toString('hex');
     this.staging = new Staging(process.pid, tag, 'host');
-    const { NODE_OPTIONS: _, ...env } = process.env;
-    this.#child = fork(workerPath(), [String(threads), String(process.pid), tag], { serialization: 'advanced', execArgv: [], env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    this.#child = fork(workerPath(), [String(threads), String(process.pid), tag], { serialization: 'advanced', execArgv: [], env: workerEnvironment(), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     living.add(this.#child);
     if (this.#child.pid !== undefined) recordWorker(this.#child.pid);
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
@@ -152,6 +151,12 @@ export class Connection {
     return this.#loss;
   }
 
+}
+
+function workerEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _, GLIBC_TUNABLES: tunables, ...rest } = process.env;
+  // huge pages make fresh memory 3 times cheaper, and every output and temporary is fresh memory; ignored where there is no glibc >= 2.35
+  return { ...rest, GLIBC_TUNABLES: [tunables, 'glibc.malloc.hugetlb=1'].filter(Boolean).join(':') };
 }
 
 /** The compiled worker, from compiled code and from sources under test alike. */

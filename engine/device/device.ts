@@ -49,6 +49,8 @@ export interface ProgramOptions {
   readonly expandWeights?: boolean;
   /** False: leave weights unpacked so that they stay file-backed. Default true. */
   readonly packWeights?: boolean;
+  /** True (default): memory of intermediate values stays with the session from run to run, and every session has its own. False: given back after each run. */
+  readonly keepScratch?: boolean;
 }
 
 export interface RunOptions {
