@@ -1,4 +1,5 @@
 // A device whose worker is a child process with ONNX Runtime. The host side: accounts, checks, order of calls, cancelling, restart after a loss.
+import { setMaxListeners } from 'node:events';
 import type { DType } from '../tensor/dtype.ts';
 import { bytesOf, tensor as tensorOf, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { Connection } from './connection.ts';
@@ -211,7 +212,11 @@ export class ProcessDevice implements Device {
       };
     });
     if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    else {
+      // one listener a call that waits: not a leak, whatever their number
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', onAbort, { once: true });
+    }
     try {
       await Promise.race([answer, skipped]);
     } catch (error) {
