@@ -1,0 +1,44 @@
+// Which value each widget of a saved node has: `widgets_values` by name or by position, with the extra entries that stand between.
+import type { InputShape, NodeShape } from './object-info.ts';
+import { isJsonArray, type Json } from './json.ts';
+import type { UiNode } from './workflow-file.ts';
+
+/** Values by input name, in the order declared. A null, or a value that the file lacks and no default fills, is left out. */
+export function widgetValues(node: UiNode, shape: NodeShape): Map<string, Json> {
+  const widgets = shape.inputs.filter((input) => input.widget !== undefined);
+  const positional = isJsonArray(node.values) ? byPosition(withoutForcedEntries(node.values, shape), widgets.map(({ name, widget }) => ({ name, controls: widget!.controls }))) : node.values;
+  const values = new Map<string, Json>();
+  for (const { name, widget } of widgets) {
+    const value = positional.has(name) ? positional.get(name) : widget!.initial;
+    if (value !== undefined && value !== null) values.set(name, value);
+  }
+  return values;
+}
+
+/** Hands out positional entries. What is left over (an upload button, widgets of older versions) is ignored. */
+export function byPosition(entries: readonly Json[], widgets: readonly { readonly name: string; readonly controls: number }[]): Map<string, Json> {
+  const values = new Map<string, Json>();
+  let at = 0;
+  for (const { name, controls } of widgets) {
+    if (at >= entries.length) break;
+    values.set(name, entries[at++]!);
+    // files from before the control existed go straight on
+    if (controls > 0 && isControlEntry(entries[at])) {
+      at++;
+      if (controls > 1 && typeof entries[at] === 'string') at++;
+    }
+  }
+  return values;
+}
+
+function isControlEntry(entry: Json | undefined): boolean {
+  return typeof entry === 'boolean' || entry === null || (typeof entry === 'string' && ['fixed', 'increment', 'increment-wrap', 'decrement', 'randomize'].includes(entry));
+}
+
+/** Older files keep an entry for inputs that are sockets by force; it is one when the count fits that layout. */
+function withoutForcedEntries(entries: readonly Json[], { inputs }: NodeShape): readonly Json[] {
+  const isForced = (input: InputShape) => input.widget === undefined && input.options.get('forceInput') === true;
+  const layout = inputs.filter((input) => input.widget !== undefined || isForced(input))
+    .flatMap((input) => [isForced(input), ...Array<boolean>(input.widget?.controls ?? 0).fill(false)]);
+  return layout.includes(true) && layout.length === entries.length ? entries.filter((_, i) => !layout[i]) : entries;
+}
