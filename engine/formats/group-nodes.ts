@@ -37,6 +37,7 @@ export function groupSubgraph(group: UiGroup, definitions: Definitions): Subgrap
     if (node.type === 'PrimitiveNode' && node.outputs.length > 0) {
       const outer = outerName(group.config, node, index, 'value', seen);
       widgets.push({ name: outer, controls: 1 });
+      shown.push({ name: 'value', type: node.outputs[0]!.type, label: undefined, isWidget: true, link: addLink(inputBoundary, inputs.length, String(index), -1) });
       inputs.push({ name: outer, type: node.outputs[0]!.type });
     }
     for (const input of [...linked.filter(({ isWidget }) => !isWidget), ...linked.filter(({ isWidget }) => isWidget)]) {

@@ -113,7 +113,7 @@ function readSubgraph(json: JsonObject, where: string): Subgraph {
 function readGroup(json: JsonObject, where: string): UiGroup {
   const numbers = (list: Json, count: number) => (isJsonArray(list) ? list.slice(0, count).map((item) => (item === null ? NaN : Number(item))) : []);
   return {
-    nodes: listAt(json, 'nodes', where).map((node, i) => ({ ...readNode(node, i, where), id: String(i) })),
+    nodes: listAt(json, 'nodes', where).map((node, i) => readNode(isJsonObject(node) ? new Map(node).set('id', BigInt(i)) : node, i, where)),
     links: listAt(json, 'links', where).map((link) => numbers(link, 4)).filter((link) => link.length === 4 && link.every(Number.isInteger)) as unknown as UiGroup['links'],
     external: listAt(json, 'external', where).map((entry) => numbers(entry, 2)).filter((entry) => entry.length === 2) as unknown as UiGroup['external'],
     config: objectAt(json, 'config'),
@@ -124,7 +124,7 @@ function readNode(json: Json, index: number, where: string): UiNode {
   if (!isJsonObject(json)) throw new FormatError(`${where}: nodes[${index}] must be an object, got ${describeJson(json)}`);
   const type = json.get('type');
   if (typeof type !== 'string') throw new FormatError(`${where}: nodes[${index}] needs a text "type", got ${describeJson(type)}`);
-  const id = textOf(json.get('id')) ?? (json.has('index') ? textOf(json.get('index')) : undefined);
+  const id = textOf(json.get('id'));
   if (id === undefined) throw new FormatError(`${where}: nodes[${index}] (${type}) has no id`);
   const named = json.get('widgets_values_named');
   const values = isJsonObject(named) ? named : json.get('widgets_values');

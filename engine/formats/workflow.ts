@@ -110,8 +110,12 @@ class Converter {
   }
 
   /** A primitive writes its value into the widgets at the ends of its links, through reroutes. */
-  #writePrimitive({ node, scope }: ScopedNode): void {
-    const value = isJsonArray(node.values) ? node.values[0] : node.values.get('value');
+  #writePrimitive(primitive: ScopedNode): void {
+    const { node, scope, inputs } = primitive;
+    const fromGroup = inputs.find(({ name }) => name === 'value');
+    const source = fromGroup && sourceOf(primitive, fromGroup, (instance) => this.#valuesOf(instance));
+    const own = isJsonArray(node.values) ? node.values[0] : node.values.get('value');
+    const value = source !== undefined && 'value' in source ? source.value : own;
     if (value === undefined || value === null) return;
     const reached = new Set<string>();
     const ends = [node.id];
