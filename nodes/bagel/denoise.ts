@@ -41,8 +41,10 @@ export interface Step {
 export function schedule(timesteps: number, shift: number): Float32Array {
   const last = timesteps - 1;
   const step = Math.fround(-1 / last);
-  const line = Float32Array.from({ length: timesteps }, (_, i) => (timesteps === 1 ? 1 : i < timesteps / 2 ? 1 + Math.fround(step * i) : -Math.fround(step * (last - i))));
-  return line.map((t) => Math.fround(shift * t) / Math.fround(1 + Math.fround((shift - 1) * t)));
+  // One rounding each, as torch's fused multiply-add; the factors are float32 too.
+  const line = Float32Array.from({ length: timesteps }, (_, i) => (timesteps === 1 ? 1 : i < Math.floor(timesteps / 2) ? 1 + step * i : -step * (last - i)));
+  const [factor, less] = [Math.fround(shift), Math.fround(shift - 1)];
+  return line.map((t) => Math.fround(factor * t) / Math.fround(1 + Math.fround(less * t)));
 }
 
 /** True where guidance acts. */
@@ -124,12 +126,14 @@ class PassRunner {
     const { cfgText, cfgImage, renormType, renormMin } = this.#options;
     const { device, signal } = this.#work;
     const velocities = new Map<string, Handle>();
+    // Each TaylorSeer counts its own passes: branches of one context differ when guidance sets in later than the first step.
+    const shares = !this.#options.taylorSeer || isGuided(1, this.#options);
     const branch = async (name: keyof Contexts): Promise<Handle> => {
       const context = contexts[name];
-      const known = velocities.get(context.key);
+      const known = shares ? velocities.get(context.key) : undefined;
       if (known !== undefined) return known;
       const made = await this.#branch(name, context, gen);
-      velocities.set(context.key, made);
+      velocities.set(shares ? context.key : name, made);
       return made;
     };
     try {
