@@ -1,0 +1,146 @@
+// The engine: what runs of one process share (devices, cache, lifetimes), and a run from a graph to its last event.
+import { randomUUID } from 'node:crypto';
+import type { Devices } from '../device/device.ts';
+import type { Graph, NodeId } from '../graph/graph.ts';
+import type { Environment, Files, Registry, RequestMeta } from '../graph/node.ts';
+import type { NodeProblem } from '../graph/problems.ts';
+import { SEED } from '../graph/types.ts';
+import { sentence } from '../graph/problems.ts';
+import { validate, type Checked, type ValidateOptions } from '../graph/validate.ts';
+import { Cache, type CachePolicy, type CacheStats } from './cache.ts';
+import { RefusedError } from './errors.ts';
+import { Emitter, type Receiver } from './events.ts';
+import { Execution, type ExecutionScope } from './execute.ts';
+import { Keys } from './keys.ts';
+import { Lifetime } from './lifetime.ts';
+import { Nodes, type PlanNode } from './plan.ts';
+import { Queue } from './queue.ts';
+import { createRecorder, type RunRecord } from './record.ts';
+import { Turn } from './turn.ts';
+
+export interface EngineOptions {
+  readonly registry: Registry;
+  readonly devices: Devices;
+  readonly files: Files;
+  /** Default: least recently used under a budget of a quarter of the memory. */
+  readonly cache?: CachePolicy;
+}
+
+export interface RunOptions {
+  readonly runId?: string;
+  /** Only these outputs. Ignored for a graph that was checked before. */
+  readonly targets?: readonly NodeId[];
+  /** For metadata; default: none. */
+  readonly request?: RequestMeta;
+  /** Aborting it interrupts the run, also while it waits for its turn. */
+  readonly signal?: AbortSignal;
+  readonly emit?: Receiver;
+  /** Asked before a preview is computed; default: no one looks. */
+  readonly wantsPreviews?: () => boolean;
+}
+
+export interface RunResult extends RunRecord {
+  /** Why some outputs were dropped before the run. */
+  readonly problems: readonly NodeProblem[];
+}
+
+export interface Engine {
+  /** What of the graph can run, and what is wrong with the rest. */
+  validate(graph: Graph, options?: ValidateOptions): Promise<Checked>;
+  /**
+   * Runs a graph; runs take turns. Resolves when the last event was sent, however the run ended.
+   * Rejects with a RefusedError when nothing of the graph can run, and with what `emit` throws.
+   */
+  run(graph: Graph | Checked, options?: RunOptions): Promise<RunResult>;
+  /** Drops cached models, other values, or (default) both, when no run is under way, and frees what they held. */
+  clear(what?: { readonly models?: boolean; readonly values?: boolean }): Promise<void>;
+  cacheStats(): CacheStats;
+  /** Runs under way and waiting. */
+  readonly queueLength: number;
+}
+
+export function createEngine({ registry, devices, files, cache: policy = { policy: 'bytes' } }: EngineOptions): Engine {
+  const environment: Environment = { files, devices };
+  const lifetime = new Lifetime(devices);
+  const cache = new Cache(policy, lifetime);
+  const origins = new WeakMap<object, string>();
+  const queue = new Queue();
+  const shared: Shared = { registry, environment, lifetime, cache, origins };
+  return {
+    validate: (graph, options) => validate(graph, registry, environment, options),
+    async run(graph, options = {}) {
+      const checked = 'graph' in graph ? graph : await validate(graph, registry, environment, options.targets === undefined ? {} : { targets: options.targets });
+      if (checked.refusal !== undefined) throw new RefusedError(checked.refusal, checked.problems);
+      return queue.add(() => run(shared, checked, options));
+    },
+    clear: (what) => queue.add(async () => {
+      cache.clear(what);
+      await lifetime.flush();
+    }),
+    cacheStats: () => cache.stats(),
+    get queueLength() { return queue.length; },
+  };
+}
+
+interface Shared {
+  readonly registry: Registry;
+  readonly environment: Environment;
+  readonly lifetime: Lifetime;
+  readonly cache: Cache;
+  readonly origins: WeakMap<object, string>;
+}
+
+async function run(shared: Shared, checked: Checked, options: RunOptions): Promise<RunResult> {
+  const { environment, lifetime, cache } = shared;
+  const runId = options.runId ?? randomUUID();
+  const stop = new AbortController();
+  const recorder = createRecorder();
+  const emitter = new Emitter(runId, (event) => {
+    recorder.event(event);
+    options.emit?.(event);
+  }, () => stop.abort());
+  const nodes = new Nodes(checked.graph, shared.registry, checked.constants);
+  const keys = new Keys(nodes, environment, runId);
+  const scope: ExecutionScope = {
+    nodes, keys, cache, lifetime, origins: shared.origins, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: environment.devices,
+    request: options.request ?? { prompt: null, extras: new Map() }, wantsPreviews: options.wantsPreviews ?? (() => false), lastPreviewAt: -Infinity,
+    stop: (reason) => stop.abort(reason),
+  };
+  const began = performance.now();
+  let execution: Execution | undefined;
+  const interrupt = () => {
+    if (stop.signal.aborted) return;
+    for (const node of execution?.running() ?? []) emitter.sendFor(node, { kind: 'interrupted', type: node.definition.type });
+    stop.abort(options.signal!.reason);
+  };
+  options.signal?.addEventListener('abort', interrupt);
+  let status: 'success' | 'error' | 'interrupted' = 'error';
+  try {
+    const plan = await keys.compute(checked.targets);
+    cache.begin(new Set(plan.map(({ key }) => key)));
+    emitter.send({ kind: 'started', nodes: plan.length, targets: checked.targets, seeds: seedsOf(plan) });
+    const hits = plan.filter(({ key, isVolatile }) => !isVolatile && cache.get(key, key) !== undefined).map(({ id }) => id);
+    emitter.send({ kind: 'hits', nodes: hits });
+    for (const warning of checked.warnings) emitter.sendFor(nodes.get(warning.node)!, { kind: 'notice', message: sentence(warning) });
+    execution = new Execution(scope, plan, new Set(hits));
+    if (options.signal?.aborted === true) interrupt();
+    status = await execution.run(checked.targets);
+  } finally {
+    options.signal?.removeEventListener('abort', interrupt);
+    cache.end();
+    await lifetime.flush();
+    emitter.send({ kind: 'ended', status, ms: performance.now() - began });
+    emitter.close();
+  }
+  if (emitter.hasFailed) throw emitter.error;
+  return { ...recorder.record(), problems: checked.problems };
+}
+
+function seedsOf(plan: readonly PlanNode[]): { node: NodeId; input: string; seed: bigint }[] {
+  const seeds: { node: NodeId; input: string; seed: bigint }[] = [];
+  for (const { id, definition, constants, traits } of plan) {
+    if (traits.seed === undefined) continue;
+    for (const { name, value } of constants) if (definition.inputs[name]?.type === SEED && typeof value === 'bigint') seeds.push({ node: id, input: name, seed: value });
+  }
+  return seeds;
+}

@@ -1,0 +1,466 @@
+// Runs a plan: demand is pulled from the outputs, a demanded node that is ready takes a free lane in ComfyUI's order, results are found by content key.
+// A suspending scheduler over a content-addressed rebuilder (Build Systems à la Carte). No recursion: chains may be as long as they like.
+import type { NodeId } from '../graph/graph.ts';
+import type { Json } from '../formats/json.ts';
+import type { Cache } from './cache.ts';
+import { gatherInputs, requestedLinks, runCalls } from './calls.ts';
+import { Scopes, type RunScope } from './context.ts';
+import { failureOf } from './errors.ts';
+import type { RunStatus } from './events.ts';
+import { addExpanded, linkedNodes, localId, rawValues } from './expansion.ts';
+import { CycleError, type Keys } from './keys.ts';
+import type { Carrier, Lifetime } from './lifetime.ts';
+import { addResult, emptySlots, isBlocked, isExpansion, mergeShown, type InputList, type Slots } from './lists.ts';
+import type { PlanNode } from './plan.ts';
+import { hostLane, ReadyList } from './ready.ts';
+import { Task, type Outcome } from './task.ts';
+import { contentToken, originToken } from './tokens.ts';
+
+/** What runs of one engine share, and what this run brings. */
+export interface ExecutionScope extends RunScope {
+  readonly keys: Keys;
+  readonly cache: Cache;
+  readonly lifetime: Lifetime;
+  /** Where objects came from: the token of the output that gave them first. */
+  readonly origins: WeakMap<object, string>;
+  /** Aborts `signal` because the run failed. */
+  stop(reason: unknown): void;
+}
+
+export class Execution {
+  readonly #scope: ExecutionScope;
+  readonly #hits: ReadonlySet<NodeId>;
+  readonly #tasks = new Map<NodeId, Task>();
+  readonly #byKey = new Map<string, Task>();
+  readonly #ready = new ReadyList<Task>();
+  readonly #running = new Set<Task>();
+  /** Done tasks whose waiting tasks have not been told yet. */
+  readonly #settled: Task[] = [];
+  #unfinished = 0;
+  #places = 0;
+  /** Results stay until the end when a node sees links or the graph itself: what it makes may link anywhere. */
+  #keepsAll = false;
+  #hasFailed = false;
+  #wake: (() => void) | undefined;
+
+  /** `plan` is all that the targets may need, lazy inputs too, with keys; `hits` are those of it that were announced as cached. */
+  constructor(scope: ExecutionScope, plan: readonly PlanNode[], hits: ReadonlySet<NodeId>) {
+    this.#scope = scope;
+    this.#hits = hits;
+    for (const node of plan) this.#register(node);
+  }
+
+  /** Runs what the targets need. All that was started has ended and been let go of when this settles. */
+  async run(targets: readonly NodeId[]): Promise<RunStatus> {
+    const { signal, lifetime } = this.#scope;
+    const wake = () => this.#wake?.();
+    signal.addEventListener('abort', wake);
+    try {
+      if (!signal.aborted) for (const id of targets) this.#demand(this.#task(id));
+      this.#settle();
+      await this.#drive();
+    } finally {
+      while (this.#running.size > 0) await this.#nextEnd();
+      signal.removeEventListener('abort', wake);
+      for (const task of this.#tasks.values()) this.#letGo(task);
+      await lifetime.flush();
+    }
+    return this.#hasFailed ? 'error' : signal.aborted ? 'interrupted' : 'success';
+  }
+
+  /** Nodes that run now. */
+  running(): readonly PlanNode[] {
+    return [...this.#running].map(({ node }) => node);
+  }
+
+  async #drive(): Promise<void> {
+    const { signal, turn, lifetime } = this.#scope;
+    while (this.#unfinished > 0 && !signal.aborted) {
+      if (turn.isDue) {
+        await turn.give();
+        continue;
+      }
+      // Only while nothing runs: a node may use what it found (a context it recalled) without being given it.
+      if (lifetime.hasDying && this.#running.size === 0) await lifetime.flush();
+      const task = this.#ready.take();
+      if (task !== undefined) this.#start(task);
+      else if (this.#running.size > 0) await this.#nextEnd();
+      else return this.#failStalled();
+    }
+  }
+
+  #nextEnd(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  // ── demand ──
+
+  #task(id: NodeId): Task {
+    const known = this.#tasks.get(id);
+    if (known !== undefined) return known;
+    const node = this.#scope.nodes.get(id);
+    if (node === undefined) throw new Error(`there is no node ${id}`);
+    const task = new Task(node);
+    this.#tasks.set(id, task);
+    return task;
+  }
+
+  /** Counts a node among the readers of its sources: their results stay until it is done. */
+  #register(node: PlanNode): Task {
+    const task = this.#task(node.id);
+    if (task.sources === undefined) {
+      task.sources = node.links.map(({ link }) => this.#task(link.node));
+      for (const source of task.sources) source.readers++;
+      if (node.traits.hasRaw) this.#keepsAll = true;
+    }
+    return task;
+  }
+
+  /** Puts a task and what it needs into the run, unless they are there. Sources are visited last in, first out, as ComfyUI does. */
+  #demand(root: Task): void {
+    const stack = [root];
+    for (let task = stack.pop(); task !== undefined; task = stack.pop()) {
+      if (task.phase !== 'idle') continue;
+      this.#register(task.node);
+      this.#unfinished++;
+      task.place = this.#places++;
+      task.phase = 'waiting';
+      if (this.#adopt(task)) continue;
+      const equal = this.#byKey.get(task.node.key);
+      if (equal !== undefined && equal !== task) {
+        task.twin = equal;
+        this.#takeFrom(task, equal);
+        stack.push(equal);
+      } else {
+        this.#byKey.set(task.node.key, task);
+        task.node.links.forEach(({ name, isLazy }, i) => {
+          if (isLazy && task!.requested?.has(name) !== true) return;
+          const source = task!.sources![i]!;
+          this.#waitFor(task!, source);
+          stack.push(source);
+        });
+      }
+      if (task.waitsFor === 0) this.#unblock(task);
+    }
+  }
+
+  #waitFor(task: Task, source: Task): void {
+    if (source.phase === 'done') return;
+    task.waitsFor++;
+    source.waiting.push(task);
+    this.#raise(source, task);
+  }
+
+  /** Waits for a task that is no source and keeps its result until `task` is done. */
+  #takeFrom(task: Task, other: Task): void {
+    task.also.push(other);
+    other.readers++;
+    this.#waitFor(task, other);
+  }
+
+  /** The closer to an output, the earlier a node runs; two steps count. */
+  #raise(source: Task, waiting: Task): void {
+    const distance = waiting.distance === 0 ? 1 : waiting.distance === 1 ? 2 : 3;
+    if (distance >= source.distance) return;
+    source.distance = distance;
+    this.#ready.rerank(source);
+    if (distance > 1 || source.phase !== 'waiting') return;
+    source.sources!.forEach((further, i) => {
+      const { isLazy, name } = source.node.links[i]!;
+      if (further.phase !== 'done' && (!isLazy || source.requested?.has(name) === true)) this.#raise(further, source);
+    });
+  }
+
+  /** Takes the result from the cache. */
+  #adopt(task: Task): boolean {
+    const { node } = task;
+    const entry = node.isVolatile ? undefined : this.#scope.cache.get(node.key, this.#rootKey(node));
+    if (entry !== undefined) this.#reuse(task, entry.slots, entry.shown, entry.carriers);
+    return entry !== undefined;
+  }
+
+  // ── progress of a task ──
+
+  /** What it waited for is there: it becomes ready, or, when its calls are done already, complete. */
+  #unblock(task: Task): void {
+    if (task.outcome !== undefined) {
+      this.#resolve(task, task.outcome);
+    } else if (task.twin !== undefined) {
+      this.#reuse(task, task.twin.slots!, task.twin.shown, task.twin.carriers);
+    } else {
+      task.phase = 'ready';
+      task.lanes = this.#lanes(task);
+      this.#ready.add(task);
+    }
+  }
+
+  /** Lanes of its device and of what its inputs hold; `host` when there is neither. */
+  #lanes({ node, sources }: Task): readonly string[] {
+    if (node.definition.concurrent === true) return [];
+    const { devices, lifetime } = this.#scope;
+    const lanes = new Set<string>();
+    if (node.device !== undefined) lanes.add(node.device);
+    else if (node.traits.usesDevice) for (const name of devices.keys()) { lanes.add(name); break; }
+    for (const source of sources!) for (const { device } of lifetime.held(source.carriers)) lanes.add(device);
+    return lanes.size === 0 ? [hostLane] : lanes.size === 1 ? [...lanes] : [...lanes].sort();
+  }
+
+  #start(task: Task): void {
+    task.phase = 'running';
+    this.#running.add(task);
+    this.#perform(task).catch((error: unknown) => this.#fail(task, error)).then(() => this.#end(task)).catch((error: unknown) => this.#fail(task, error));
+  }
+
+  /** Its lanes are free again; it is done, or waits for what it asked for meanwhile. */
+  #end(task: Task): void {
+    this.#running.delete(task);
+    this.#ready.leave(task);
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+    if (this.#scope.signal.aborted) return;
+    if (task.phase === 'running') {
+      task.phase = task.outcome === undefined ? 'waiting' : 'expanded';
+      if (task.waitsFor === 0) this.#unblock(task);
+    }
+    this.#settle();
+  }
+
+  async #perform(task: Task): Promise<void> {
+    const { node } = task;
+    const { lifetime } = this.#scope;
+    const began = performance.now();
+    const scopes = new Scopes(this.#scope, node);
+    let keeps: readonly Carrier[] = [];
+    try {
+      let inputs = this.#inputs(task);
+      this.#announce(task, inputs);
+      while (node.definition.needs !== undefined) {
+        const asked = await requestedLinks(this.#scope, node, scopes, inputs, task.requested);
+        if (asked.length === 0) break;
+        if (this.#request(task, asked)) return;
+        inputs = this.#inputs(task);
+      }
+      const outcome = await runCalls(this.#scope, node, scopes, inputs, (error) => this.#fail(task, error));
+      task.ms += performance.now() - began;
+      if (outcome.results.some(isExpansion)) {
+        keeps = this.#lend(task, outcome);
+        await this.#expand(task, outcome);
+      } else {
+        keeps = this.#resolve(task, outcome);
+      }
+    } finally {
+      if (scopes.isUsed) await scopes.end(lifetime.held(keeps));
+    }
+  }
+
+  #inputs(task: Task): readonly InputList[] {
+    return gatherInputs(task.node, (i) => task.sources![i]!.slots!, task.requested, this.#scope);
+  }
+
+  #announce(task: Task, inputs: readonly InputList[]): void {
+    const { node } = task;
+    task.attempts++;
+    if (task.attempts > 1) {
+      this.#scope.emitter.sendFor(node, { kind: 'attempt', attempt: task.attempts });
+      return;
+    }
+    const seed = node.traits.seed === undefined ? undefined : inputs.find(({ name }) => name === node.traits.seed)?.values[0];
+    this.#scope.emitter.sendFor(node, { kind: 'begun', type: node.definition.type, title: node.title, device: laneText(task), ...(typeof seed === 'bigint' ? { seed } : {}) });
+  }
+
+  /** Demands lazy links. True when the task has to wait for them. */
+  #request(task: Task, links: readonly number[]): boolean {
+    task.requested ??= new Set();
+    for (const i of links) {
+      task.requested.add(task.node.links[i]!.name);
+      const source = task.sources![i]!;
+      this.#waitFor(task, source);
+      this.#demand(source);
+    }
+    return task.waitsFor > 0;
+  }
+
+  // ── expansion ──
+
+  /** Raw values of its expansions live as long as it does. */
+  #lend(task: Task, { results }: Outcome): readonly Carrier[] {
+    const { lifetime, nodes } = this.#scope;
+    const lent: Carrier[] = [];
+    for (const result of results) {
+      if (!isExpansion(result)) continue;
+      for (const { type, input, value } of rawValues(result.nodes)) lent.push(...lifetime.carriersOf(value, nodes.registry.get(type)?.inputs[input]?.type));
+      for (const [i, output] of result.outputs.entries()) if ('value' in output) lent.push(...lifetime.carriersOf(output.value, task.node.definition.outputs[i]?.type));
+    }
+    lifetime.retain(lent);
+    task.lent = lent;
+    return lent;
+  }
+
+  /** Adds what its calls made to the run and waits for it: for what they return and for output nodes among it. */
+  async #expand(task: Task, outcome: Outcome): Promise<void> {
+    const { nodes, keys, emitter, signal } = this.#scope;
+    const added: PlanNode[] = [];
+    const wanted = new Set<NodeId>();
+    outcome.results.forEach((result, call) => {
+      if (!isExpansion(result)) return;
+      for (const [id, inner] of result.nodes) added.push(nodes.add(id, inner, task.node, (input, value) => this.#token(task.node, call, id, input, value)));
+      for (const id of linkedNodes(result)) wanted.add(id);
+      emitter.sendFor(task.node, { kind: 'expanded', call, nodes: [...result.nodes.keys()] });
+    });
+    await keys.compute([...added.map(({ id }) => id), ...wanted]);
+    if (signal.aborted) return;
+    for (const node of added) {
+      this.#register(node);
+      if (node.definition.output === true) wanted.add(node.id);
+    }
+    task.outcome = outcome;
+    for (const id of wanted) {
+      const inner = this.#task(id);
+      this.#takeFrom(task, inner);
+      this.#demand(inner);
+    }
+  }
+
+  #token(parent: PlanNode, call: number, id: NodeId, input: string, value: unknown): string {
+    const origin = typeof value === 'object' && value !== null ? this.#scope.origins.get(value) : undefined;
+    return contentToken(value) ?? origin ?? originToken('made', parent.key, `${call}.${localId(id, parent.id, call)}.${input}`);
+  }
+
+  #rootKey(node: PlanNode): string {
+    return node.parent === null ? node.key : this.#scope.nodes.get(node.real)!.key;
+  }
+
+  // ── results ──
+
+  /** Makes the result of what the calls returned; everything they link to is done. Returns what the result keeps alive. */
+  #resolve(task: Task, { results, shown }: Outcome): readonly Carrier[] {
+    const { outputs } = task.node.definition;
+    const slots = emptySlots(outputs);
+    for (const result of results) {
+      if (isExpansion(result)) addExpanded(slots, outputs, result, (id) => this.#task(id).slots!);
+      else addResult(slots, outputs, result);
+    }
+    const carriers = this.#scope.lifetime.carriers(slots, outputs);
+    this.#complete(task, slots, mergeShown(shown), carriers, results.length > 0 && results.every(isBlocked));
+    return carriers;
+  }
+
+  #complete(task: Task, slots: Slots, shown: Json | undefined, carriers: readonly Carrier[], isBlockedWholly: boolean): void {
+    const { node } = task;
+    const { cache, emitter } = this.#scope;
+    this.#take(task, slots, shown, carriers);
+    this.#rememberOrigins(node, slots);
+    // A node that was only blocked has done nothing worth keeping, and says why again next time.
+    if (!node.isVolatile && !isBlockedWholly) {
+      const { id, display, parent, real } = node;
+      cache.set({ key: node.key, slots, shown, carriers, meta: { node: id, display, parent, real } }, this.#rootKey(node));
+    }
+    if (shown !== undefined) emitter.sendFor(node, { kind: 'shown', type: node.definition.type, ui: shown });
+    emitter.sendFor(node, { kind: 'finished', ms: task.ms, cached: false, device: laneText(task) });
+    this.#finish(task);
+  }
+
+  #reuse(task: Task, slots: Slots, shown: Json | undefined, carriers: readonly Carrier[]): void {
+    const { node } = task;
+    this.#take(task, slots, shown, carriers);
+    if (task.isOutput || !this.#hits.has(node.id)) {
+      this.#scope.emitter.sendFor(node, { kind: 'reused', type: node.definition.type, ui: shown ?? null });
+      this.#scope.emitter.sendFor(node, { kind: 'finished', ms: 0, cached: true, device: hostLane });
+    }
+    this.#finish(task);
+  }
+
+  #take(task: Task, slots: Slots, shown: Json | undefined, carriers: readonly Carrier[]): void {
+    task.slots = slots;
+    task.shown = shown;
+    task.carriers = carriers;
+    this.#scope.lifetime.retain(carriers);
+  }
+
+  #rememberOrigins(node: PlanNode, slots: Slots): void {
+    const { origins } = this.#scope;
+    for (let slot = 0; slot < slots.length; slot++) {
+      slots[slot]!.forEach((value, i) => {
+        if (typeof value === 'object' && value !== null && !isBlocked(value) && !origins.has(value)) origins.set(value, originToken('output', node.key, `${slot}.${i}`));
+      });
+    }
+  }
+
+  #finish(task: Task): void {
+    task.phase = 'done';
+    task.outcome = undefined;
+    this.#unfinished--;
+    this.#settled.push(task);
+    this.#scope.lifetime.release(task.lent);
+    task.lent = [];
+    for (const source of task.sources!) this.#leave(source);
+    for (const other of task.also) this.#leave(other);
+  }
+
+  /** Tells those who waited. Not recursive: what becomes done here is told in the same loop. */
+  #settle(): void {
+    for (let done = this.#settled.pop(); done !== undefined; done = this.#settled.pop()) {
+      const { waiting } = done;
+      done.waiting = [];
+      for (const task of waiting) {
+        if (--task.waitsFor > 0 || (task.phase !== 'waiting' && task.phase !== 'expanded')) continue;
+        try {
+          this.#unblock(task);
+        } catch (error) {
+          this.#fail(task, error);
+        }
+      }
+    }
+  }
+
+  /** One reader fewer. A result that nobody will read is let go of; should someone ask again, it is looked up or made again. */
+  #leave(source: Task): void {
+    source.readers--;
+    if (source.readers > 0 || source.phase !== 'done' || this.#keepsAll || source.isOutput || source.node.isVolatile || source.also.length > 0) return;
+    this.#letGo(source);
+    source.phase = 'idle';
+    source.sources = undefined;
+    source.requested = undefined;
+  }
+
+  #letGo(task: Task): void {
+    this.#scope.lifetime.release(task.carriers);
+    this.#scope.lifetime.release(task.lent);
+    task.slots = undefined;
+    task.carriers = [];
+    task.lent = [];
+  }
+
+  // ── failure ──
+
+  /** The first failure stops the run; what the stopping itself breaks is no failure. */
+  #fail({ node }: Task, error: unknown): void {
+    if (this.#scope.signal.aborted) return;
+    this.#hasFailed = true;
+    this.#scope.emitter.sendFor(node, { kind: 'failed', ...failureOf(node, error) });
+    this.#scope.stop(error);
+  }
+
+  /** Nothing runs and nothing can: expansions have made a cycle. The node that made it is to blame. */
+  #failStalled(): void {
+    const waitsOn = new Map<Task, Task>();
+    for (const source of this.#tasks.values()) for (const task of source.waiting) waitsOn.set(task, source);
+    const path: Task[] = [];
+    let task = waitsOn.keys().next().value;
+    while (task !== undefined && !path.includes(task)) {
+      path.push(task);
+      task = waitsOn.get(task);
+    }
+    if (task === undefined) throw new Error('the run has stalled without a cycle; this is a fault of the executor');
+    const cycle = path.slice(path.indexOf(task));
+    const inner = cycle.find(({ node }) => node.parent !== null);
+    this.#fail(inner === undefined ? task : this.#task(inner.node.parent!), new CycleError(cycle.map(({ node }) => node)));
+  }
+}
+
+function laneText({ lanes }: Task): string {
+  return lanes.length === 0 ? 'concurrent' : lanes.join('+');
+}

@@ -1,0 +1,108 @@
+// The nodes that could run now, and the lanes they need: one a device and `host`. Which comes next is ComfyUI's order (contract §3.4).
+// Knows ranks, places and lanes only; every operation is at most logarithmic.
+
+export const hostLane = 'host';
+
+/** 0: an output node or a concurrent one. 1: feeds an output. 2: feeds what feeds an output. 3: the rest. */
+export type Rank = 0 | 1 | 2 | 3;
+
+export interface Candidate {
+  /** Place in the order in which nodes were demanded. */
+  readonly place: number;
+  readonly rank: Rank;
+  /** Lanes it takes while it runs; none for concurrent nodes. */
+  readonly lanes: readonly string[];
+}
+
+interface Queue<T extends Candidate> {
+  readonly lanes: readonly string[];
+  readonly byRank: readonly [Heap<T>, Heap<T>, Heap<T>, Heap<T>];
+}
+
+export class ReadyList<T extends Candidate> {
+  /** Candidates with equal lanes wait together, so that a busy lane is skipped at once. */
+  readonly #queues = new Map<string, Queue<T>>();
+  readonly #busy = new Set<string>();
+  readonly #waiting = new Set<T>();
+
+  add(candidate: T): void {
+    const id = candidate.lanes.length === 1 ? candidate.lanes[0]! : candidate.lanes.join(' ');
+    let queue = this.#queues.get(id);
+    if (queue === undefined) this.#queues.set(id, (queue = { lanes: candidate.lanes, byRank: [new Heap(), new Heap(), new Heap(), new Heap()] }));
+    queue.byRank[candidate.rank].push(candidate);
+    this.#waiting.add(candidate);
+  }
+
+  /** Tells that a waiting candidate's rank has changed. */
+  rerank(candidate: T): void {
+    if (this.#waiting.has(candidate)) this.add(candidate);
+  }
+
+  /** The next candidate whose lanes are free; its lanes are busy from now on. */
+  take(): T | undefined {
+    let best: T | undefined;
+    for (const { lanes, byRank } of this.#queues.values()) {
+      if (lanes.length > 0 && lanes.some((lane) => this.#busy.has(lane))) continue;
+      const first = this.#first(byRank);
+      if (first !== undefined && (best === undefined || first.rank < best.rank || (first.rank === best.rank && first.place < best.place))) best = first;
+    }
+    if (best === undefined) return undefined;
+    this.#waiting.delete(best);
+    for (const lane of best.lanes) this.#busy.add(lane);
+    return best;
+  }
+
+  /** Its lanes are free again. */
+  leave(candidate: T): void {
+    for (const lane of candidate.lanes) this.#busy.delete(lane);
+  }
+
+  /** The first of the best rank. Entries that were taken, or stand under an old rank, are passed over here. */
+  #first(byRank: Queue<T>['byRank']): T | undefined {
+    for (let rank = 0; rank < 4; rank++) {
+      const heap = byRank[rank]!;
+      for (let top = heap.top; top !== undefined; top = heap.top) {
+        if (top.rank === rank && this.#waiting.has(top)) return top;
+        heap.pop();
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Least place on top. */
+class Heap<T extends { readonly place: number }> {
+  readonly #items: T[] = [];
+
+  get top(): T | undefined {
+    return this.#items[0];
+  }
+
+  push(item: T): void {
+    const items = this.#items;
+    let at = items.push(item) - 1;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (items[above]!.place <= item.place) break;
+      items[at] = items[above]!;
+      at = above;
+    }
+    items[at] = item;
+  }
+
+  pop(): void {
+    const items = this.#items;
+    const last = items.pop();
+    if (last === undefined || items.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= items.length) break;
+      if (below + 1 < items.length && items[below + 1]!.place < items[below]!.place) below++;
+      if (items[below]!.place >= last.place) break;
+      items[at] = items[below]!;
+      at = below;
+    }
+    items[at] = last;
+  }
+}
