@@ -1,0 +1,37 @@
+// Where a command reads and writes: input, output and temp folders, model folders, the package's own files.
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FolderKind } from '../graph/node.ts';
+
+/** The package's root, from dist/engine/cli or engine/cli. */
+export const packageRoot = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
+
+export interface FolderOptions {
+  readonly input?: string;
+  readonly output?: string;
+  /** As given with --model: a folder, or a name below a model folder. */
+  readonly model?: string;
+}
+
+/** Absolute folders a node may use. Without an `input` folder of one's own the example pictures serve. */
+export function chooseFolders({ input, output }: FolderOptions): Record<FolderKind, string> {
+  const own = path.resolve('input');
+  return {
+    input: input !== undefined ? path.resolve(input) : existsSync(own) ? own : path.join(packageRoot, 'workflows/pictures'),
+    output: path.resolve(output ?? 'output'),
+    temp: path.resolve('temp'),
+  };
+}
+
+/** Folders that hold models. The folder given with --model comes first, so its name is found there. */
+export function modelFolders({ model }: FolderOptions): string[] {
+  const given = model === undefined ? undefined : path.resolve(model);
+  const parent = given !== undefined && statSync(given, { throwIfNoEntry: false })?.isDirectory() === true ? [path.dirname(given)] : [];
+  return [...new Set([...parent, path.resolve('models'), path.join(packageRoot, 'models')])];
+}
+
+/** The name by which a model given with --model is found in the model folders. */
+export function modelName(model: string): string {
+  return statSync(path.resolve(model), { throwIfNoEntry: false })?.isDirectory() === true ? path.basename(path.resolve(model)) : model;
+}

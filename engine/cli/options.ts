@@ -1,0 +1,19 @@
+// Options that several commands share.
+import type { CommandOption } from '../graph/node.ts';
+
+export const deviceOptions: Record<string, CommandOption> = {
+  devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0 (default) or cpu:0,cpu:1' },
+  threads: { type: 'string', value: 'N', description: 'CPU threads a device (default: the cores, shared out)' },
+};
+
+export const runOptions: Record<string, CommandOption> = {
+  set: { type: 'string', multiple: true, value: 'NODE.INPUT=VALUE', description: 'set an input; NODE is an id or a unique title' },
+  seed: { type: 'string', value: 'N', description: 'set every seed' },
+  model: { type: 'string', value: 'DIR', description: 'model folder, or its name below models/, for every loader' },
+  'input-directory': { type: 'string', value: 'DIR', description: 'where pictures are read (default input, else the examples)' },
+  output: { type: 'string', value: 'DIR', description: 'where results are written (default output)' },
+  'node-pack': { type: 'string', multiple: true, value: 'DIR', description: 'also load this node pack' },
+  ...deviceOptions,
+  json: { type: 'boolean', description: 'print one JSON object on stdout' },
+  quiet: { type: 'boolean', description: 'no progress' },
+};

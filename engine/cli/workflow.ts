@@ -1,0 +1,57 @@
+// Reads a workflow file of any form and turns it into a prompt: the editor's JSON, the API form, or a picture that holds one of them.
+import { readFile } from 'node:fs/promises';
+import { isApiForm, parsePrompt, type ApiPrompt } from '../formats/api.ts';
+import { parseJson, type Json } from '../formats/json.ts';
+import { readDefinitions } from '../formats/object-info.ts';
+import { convertWorkflow } from '../formats/workflow.ts';
+import { isWorkflow } from '../formats/workflow-file.ts';
+import type { Environment } from '../graph/node.ts';
+import { objectInfo } from '../graph/object-info.ts';
+import type { NodeRegistry } from '../graph/registry.ts';
+import { UsageError } from './arguments.ts';
+
+export interface WorkflowFile {
+  readonly json: Json;
+  /** Absent for the API form. */
+  readonly isUi: boolean;
+}
+
+/** Throws a UsageError naming the file and what was found. */
+export async function readWorkflowFile(file: string): Promise<WorkflowFile> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(error.code === 'ENOENT' ? `there is no workflow file ${file}` : `cannot read ${file}: ${error.message}`);
+  });
+  const json = parseFile(file, isPicture(bytes) ? await embedded(file, bytes) : bytes.toString('utf8'));
+  if (isApiForm(json)) return { json, isUi: false };
+  if (isWorkflow(json)) return { json, isUi: true };
+  throw new UsageError(`${file} is JSON, but no workflow: it has neither a list of nodes (the editor's form) nor nodes with class_type (the API form)`);
+}
+
+function parseFile(file: string, text: string): Json {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new UsageError(`${file} is no workflow: ${(error as Error).message}`);
+  }
+}
+
+function isPicture(bytes: Buffer): boolean {
+  return bytes.subarray(1, 4).toString('latin1') === 'PNG' || bytes.subarray(8, 12).toString('latin1') === 'WEBP';
+}
+
+/** The workflow text inside a picture; the editor's form is preferred. */
+async function embedded(file: string, bytes: Buffer): Promise<string> {
+  const { readMetadata } = await import('../image/metadata.ts');
+  const metadata = readMetadata(bytes);
+  const text = metadata.get('workflow') ?? metadata.get('prompt');
+  if (text === undefined) throw new UsageError(`the picture ${file} holds no workflow`);
+  return text;
+}
+
+/** The prompt of a workflow. The editor's form needs the definitions of the nodes it uses. */
+export async function promptOf(file: WorkflowFile, registry: NodeRegistry, env: Environment, seed: bigint | undefined): Promise<{ prompt: ApiPrompt; notices: readonly string[] }> {
+  if (!file.isUi) return { prompt: parsePrompt(file.json), notices: [] };
+  const definitions = readDefinitions(await objectInfo(registry, env));
+  const { prompt, notices, picks } = convertWorkflow(file.json, definitions, seed === undefined ? {} : { seed });
+  return { prompt, notices: [...notices, ...picks.map(({ node, input, picked }) => `node ${node}: ${input} became ${JSON.stringify(picked)}`)] };
+}

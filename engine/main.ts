@@ -1,0 +1,89 @@
+// The composition root of the command line: finds the command, opens devices, loads packs by path, and ends cleanly.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { commandHelp, readArguments, table, UsageError } from './cli/arguments.ts';
+import { packageRoot } from './cli/folders.ts';
+import { createHost } from './cli/host.ts';
+import { infoCommands } from './cli/info.ts';
+import { loadPacks, type LoadedPack } from './cli/packs.ts';
+import { runCommand } from './cli/run.ts';
+import { isUserMistake } from './cli/mistakes.ts';
+import { nearestNames } from './graph/nearest.ts';
+import type { HostCommand } from './cli/host.ts';
+
+const builtInPacks = ['core', 'bagel'].map((name) => fileURLToPath(new URL(`../nodes/${name}/`, import.meta.url)));
+
+async function main(words: readonly string[]): Promise<number> {
+  const [name, ...rest] = words;
+  const packs = await loadPacks([...builtInPacks, ...packOptions(rest)]);
+  const commands = collectCommands(packs);
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(overview([...commands.values()]));
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version' || name === '-v') {
+    const { version } = JSON.parse(await readFile(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+    process.stdout.write(`${version}\n`);
+    return 0;
+  }
+  const command = commands.get(name);
+  if (command === undefined) {
+    const near = nearestNames(name, commands.keys());
+    throw new UsageError(`bagelgraph has no command ${JSON.stringify(name)}${near.length === 0 ? '' : `; did you mean ${near.join(' or ')}?`} (see bagelgraph --help)`);
+  }
+  const args = readArguments(rest, command);
+  if (args.options['help'] === true) {
+    process.stdout.write(commandHelp(command));
+    return 0;
+  }
+  const host = createHost(packs, args);
+  try {
+    return await command.run(args, host);
+  } finally {
+    await host.close();
+  }
+}
+
+/** --node-pack may stand anywhere: packs bring commands, so they are loaded before options are read. */
+function packOptions(words: readonly string[]): string[] {
+  return words.flatMap((word, i) => (word === '--node-pack' ? words.slice(i + 1, i + 2) : word.startsWith('--node-pack=') ? [word.slice('--node-pack='.length)] : []));
+}
+
+function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
+  const commands = new Map<string, HostCommand>();
+  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, ...infoCommands]) {
+    if (commands.has(command.name)) throw new UsageError(`two node packs bring a command called ${command.name}: load only one of them`);
+    commands.set(command.name, command);
+  }
+  return commands;
+}
+
+function overview(commands: readonly HostCommand[]): string {
+  return [
+    'bagelgraph: a node graph workflow engine for BAGEL', '', 'Usage: bagelgraph COMMAND [options]', '', 'Commands:',
+    ...table(commands.map(({ name, summary }) => [name, summary] as const)), '', 'bagelgraph COMMAND --help tells more.', '',
+  ].join('\n');
+}
+
+/** Ends the process with the command's code; a user's mistake is one line, never a stack. */
+async function start(): Promise<void> {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (isUserMistake(error)) {
+    process.stderr.write(`bagelgraph: ${message}\n`);
+    if (Number(process.env['DEBUG'] ?? 0) > 0) process.stderr.write(`${stack}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+  process.stderr.write(`bagelgraph: internal error: ${message}\n${stack}\nPlease report this with the command you ran.\n`);
+  return 70;
+}
+
+await start();
