@@ -133,7 +133,8 @@ export class Cache {
     if (this.#bytes <= budgetBytes) return;
     for (const entry of this.#entries.values()) {
       if (this.#bytes <= budgetBytes) return;
-      if (!this.#isModel(entry)) this.#drop(entry);
+      // What may hold device memory but holds none yet is a model that has loaded nothing so far.
+      if (!this.#isModel(entry) && (entry.carriers.length === 0 || entry.handles.length > 0)) this.#drop(entry);
     }
   }
 

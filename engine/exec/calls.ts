@@ -12,11 +12,9 @@ import type { Outcome } from './task.ts';
 /** The list of values of each input. Lazy inputs that were not asked for are absent. */
 export function gatherInputs(node: PlanNode, slotsOf: (link: number) => Slots, requested: ReadonlySet<string> | undefined, run: RunScope): readonly InputList[] {
   const inputs: InputList[] = [];
-  for (const { name, value } of node.constants) inputs.push({ name, values: [value] });
-  for (let i = 0; i < node.links.length; i++) {
-    const link = node.links[i]!;
-    if (link.isLazy && requested?.has(link.name) !== true) continue;
-    inputs.push({ name: link.name, values: link.isRaw ? [link.link] : linkedValues(node, link, slotsOf(i)) });
+  for (const input of node.inputs) {
+    if (!('link' in input)) inputs.push({ name: input.name, values: [input.value] });
+    else if (!input.isLazy || requested?.has(input.name) === true) inputs.push({ name: input.name, values: input.isRaw ? [input.link] : linkedValues(node, input, slotsOf(input.index)) });
   }
   for (const [name, what] of node.traits.hidden) {
     if (!inputs.some((input) => input.name === name)) inputs.push({ name, values: [hiddenValue(what, node, run)] });

@@ -1,7 +1,7 @@
 // The nodes of a run with everything about them resolved once: definition, links, constants, where they are shown.
 // Nodes of the graph and nodes made by expansion are alike here. Knows no values and no order.
 import { coerce } from '../graph/coerce.ts';
-import { isLink, type Graph, type GraphNode, type Link, type Literal, type NodeId } from '../graph/graph.ts';
+import { type Graph, type GraphNode, type Link, type Literal, type NodeId } from '../graph/graph.ts';
 import type { AnyNode, InnerInput, InnerNode, InputSpec, LiveGraph, Registry } from '../graph/node.ts';
 import { SEED } from '../graph/types.ts';
 import { contentToken } from './tokens.ts';
@@ -12,6 +12,8 @@ export interface PlanLink {
   readonly spec: InputSpec<unknown>;
   readonly isLazy: boolean;
   readonly isRaw: boolean;
+  /** Its place among the node's links. */
+  readonly index: number;
 }
 
 export interface PlanConstant {
@@ -31,6 +33,8 @@ export interface PlanNode {
   readonly parent: NodeId | null;
   readonly display: NodeId;
   readonly real: NodeId;
+  /** Links and constants in the order they were written: nodes with undeclared inputs may care. */
+  readonly inputs: readonly (PlanLink | PlanConstant)[];
   readonly links: readonly PlanLink[];
   readonly constants: readonly PlanConstant[];
   /** Content key; '' until keys.ts has computed it. */
@@ -132,24 +136,28 @@ function planGraphNode(node: GraphNode, definition: AnyNode, checked: ReadonlyMa
     if (checked?.has(name) === true) return checked.get(name);
     return literal === null && spec.optional === true ? undefined : coerce(spec, literal);
   };
-  const { links, constants } = planInputs(node.inputs, definition, (name, spec, input) => {
+  const planned = planInputs(node.inputs, definition, (name, spec, input) => {
     const converted = value(name, spec, (input as { readonly literal: Literal }).literal);
     return converted === undefined ? undefined : constantOf(name, converted, contentToken(converted) ?? contentToken((input as { readonly literal: Literal }).literal)!);
   });
   const { id, device } = node;
-  return { id, definition, traits: traitsOf(definition), title: node.title ?? definition.title ?? definition.type, device, parent: null, display: id, real: id, links, constants, key: '', isVolatile: false };
+  return { id, definition, traits: traitsOf(definition), title: node.title ?? definition.title ?? definition.type, device, parent: null, display: id, real: id, ...planned, key: '', isVolatile: false };
 }
 
 function planInnerNode(id: NodeId, inner: InnerNode, definition: AnyNode, parent: PlanNode, tokenOf: (input: string, value: unknown) => string): PlanNode {
-  const { links, constants } = planInputs(inner.inputs, definition, (name, spec, input) => {
+  const planned = planInputs(inner.inputs, definition, (name, spec, input) => {
     const value = 'value' in input ? input.value : coerce(spec, (input as { readonly literal: Literal }).literal);
     return value === undefined ? undefined : constantOf(name, value, tokenOf(name, value));
   });
   // What an expansion leaves out has its declared default; nodes of the user's graph were checked to be complete.
-  for (const constant of traitsOf(definition).defaults) if (!inner.inputs.has(constant.name)) constants.push(constant);
+  for (const constant of traitsOf(definition).defaults) {
+    if (inner.inputs.has(constant.name)) continue;
+    planned.inputs.push(constant);
+    planned.constants.push(constant);
+  }
   return {
     id, definition, traits: traitsOf(definition), title: inner.title ?? definition.title ?? definition.type, device: inner.device ?? parent.device,
-    parent: parent.id, display: inner.display ?? parent.display, real: parent.real, links, constants, key: '', isVolatile: false,
+    parent: parent.id, display: inner.display ?? parent.display, real: parent.real, ...planned, key: '', isVolatile: false,
   };
 }
 
@@ -157,18 +165,24 @@ function planInnerNode(id: NodeId, inner: InnerNode, definition: AnyNode, parent
 function planInputs(
   inputs: ReadonlyMap<string, InnerInput>, definition: AnyNode,
   constant: (name: string, spec: InputSpec<unknown>, input: InnerInput) => PlanConstant | undefined,
-): { links: PlanLink[]; constants: PlanConstant[] } {
+): { inputs: (PlanLink | PlanConstant)[]; links: PlanLink[]; constants: PlanConstant[] } {
+  const planned: (PlanLink | PlanConstant)[] = [];
   const links: PlanLink[] = [];
   const constants: PlanConstant[] = [];
   for (const [name, input] of inputs) {
     const declared = definition.inputs[name] as InputSpec<unknown> | undefined;
     const spec = declared ?? definition.rest;
     if (spec === undefined) continue;
-    if ('link' in input && isLink(input)) links.push({ name, link: input.link, spec, isLazy: spec.lazy === true, isRaw: spec.raw === true });
-    else if (declared !== undefined || 'value' in input) {
+    if ('link' in input) {
+      const link: PlanLink = { name, link: input.link, spec, isLazy: spec.lazy === true, isRaw: spec.raw === true, index: links.length };
+      links.push(link);
+      planned.push(link);
+    } else if (declared !== undefined || 'value' in input) {
       const made = constant(name, spec, input);
-      if (made !== undefined) constants.push(made);
+      if (made === undefined) continue;
+      constants.push(made);
+      planned.push(made);
     }
   }
-  return { links, constants };
+  return { inputs: planned, links, constants };
 }
