@@ -15,8 +15,8 @@ import type { HostCommand } from './cli/host.ts';
 const builtInPacks = ['core', 'bagel'].map((name) => fileURLToPath(new URL(`../nodes/${name}/`, import.meta.url)));
 
 async function main(words: readonly string[]): Promise<number> {
-  const [name, ...rest] = words;
-  const packs = await loadPacks([...builtInPacks, ...packOptions(rest)]);
+  const { folders, words: [name, ...rest] } = takePackOptions(words);
+  const packs = await loadPacks([...builtInPacks, ...folders]);
   const commands = collectCommands(packs);
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     process.stdout.write(overview([...commands.values()]));
@@ -45,9 +45,18 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-/** --node-pack may stand anywhere: packs bring commands, so they are loaded before options are read. */
-function packOptions(words: readonly string[]): string[] {
-  return words.flatMap((word, i) => (word === '--node-pack' ? words.slice(i + 1, i + 2) : word.startsWith('--node-pack=') ? [word.slice('--node-pack='.length)] : []));
+/** --node-pack may stand anywhere, before any command: packs bring commands, so they are loaded before other options are read. */
+function takePackOptions(words: readonly string[]): { folders: readonly string[]; words: readonly string[] } {
+  const folders: string[] = [];
+  const others: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const [flag, ...value] = words[i]!.split('=');
+    if (flag !== '--node-pack') others.push(words[i]!);
+    else if (value.length > 0) folders.push(value.join('='));
+    else if (words[i + 1] !== undefined) folders.push(words[++i]!);
+    else throw new UsageError('--node-pack needs the folder of a pack');
+  }
+  return { folders, words: others };
 }
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {

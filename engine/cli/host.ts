@@ -49,11 +49,19 @@ export function folderOptions({ options }: CommandArguments): FolderOptions {
 }
 
 async function openDevices({ options }: CommandArguments): Promise<Devices> {
-  const names = parseDeviceNames(typeof options['devices'] === 'string' ? options['devices'] : 'cpu:0');
+  const names = deviceNames(typeof options['devices'] === 'string' ? options['devices'] : 'cpu:0');
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1`);
   const devices = await Promise.all(names.map(({ name }) => openProcessDevice({ name, provider: 'cpu', threads })));
   return new Map(devices.map((device) => [device.name, device]));
+}
+
+function deviceNames(text: string): ReturnType<typeof parseDeviceNames> {
+  try {
+    return parseDeviceNames(text);
+  } catch (error) {
+    throw new UsageError(`--devices: ${(error as Error).message}`);
+  }
 }
 
 /** The first Ctrl-C aborts and lets the run end in order; the second one ends at once. */

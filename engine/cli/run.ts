@@ -45,8 +45,7 @@ async function runWorkflow(file: WorkflowFile, inputs: Readonly<Record<string, L
   const seed = seedOption(args);
   const { prompt: converted, notices } = await promptOf(file, registry, { files, devices }, seed);
   const prompt = changePrompt(converted, file.json, inputs, args, registry);
-  const { graph, badLinks } = toGraph(prompt);
-  if (badLinks.length > 0) throw new UsageError(badLinks.map(({ node, input }) => `node ${node}, input ${input}: a list must be a link [node, output] or stand in {"__value__": […]}`).join('\n'));
+  const { graph } = toGraph(prompt);
 
   const engine = createEngine({ registry, devices, files });
   const isQuiet = args.options['quiet'] === true;

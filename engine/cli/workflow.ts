@@ -1,8 +1,9 @@
 // Reads a workflow file of any form and turns it into a prompt: the editor's JSON, the API form, or a picture that holds one of them.
 import { readFile } from 'node:fs/promises';
 import { isApiForm, parsePrompt, type ApiPrompt } from '../formats/api.ts';
+import { FormatError } from '../formats/errors.ts';
 import { parseJson, type Json } from '../formats/json.ts';
-import { readDefinitions } from '../formats/object-info.ts';
+import { readDefinitions, type Definitions } from '../formats/object-info.ts';
 import { convertWorkflow } from '../formats/workflow.ts';
 import { isWorkflow } from '../formats/workflow-file.ts';
 import type { Environment } from '../graph/node.ts';
@@ -50,8 +51,15 @@ async function embedded(file: string, bytes: Buffer): Promise<string> {
 
 /** The prompt of a workflow. The editor's form needs the definitions of the nodes it uses. */
 export async function promptOf(file: WorkflowFile, registry: NodeRegistry, env: Environment, seed: bigint | undefined): Promise<{ prompt: ApiPrompt; notices: readonly string[] }> {
-  if (!file.isUi) return { prompt: parsePrompt(file.json), notices: [] };
-  const definitions = readDefinitions(await objectInfo(registry, env));
+  if (!file.isUi) return { prompt: withTypes(parsePrompt(file.json)), notices: [] };
+  const known = readDefinitions(await objectInfo(registry, env));
+  const definitions: Definitions = (type) => known(registry.get(type)?.type ?? type); // by alias too
   const { prompt, notices, picks } = convertWorkflow(file.json, definitions, seed === undefined ? {} : { seed });
   return { prompt, notices: [...notices, ...picks.map(({ node, input, picked }) => `node ${node}: ${input} became ${JSON.stringify(picked)}`)] };
+}
+
+function withTypes(prompt: ApiPrompt): ApiPrompt {
+  const [id] = [...prompt.nodes].find(([, node]) => node.class_type === '') ?? [];
+  if (id !== undefined) throw new FormatError(`node ${id} has no class_type: every node of the API form needs one`);
+  return prompt;
 }

@@ -33,16 +33,18 @@ export interface PlainNode {
 export type PlainInput = { readonly link: PlainLink } | { readonly literal: Json };
 export interface PlainLink { readonly node: string; readonly output: number }
 
-/** A list that is neither a link nor wrapped: a mistake if the node declares the input, ignored if not. */
+/** A list that is neither a link nor wrapped. In the graph it is a link to nowhere, so that validation refuses it where the input is declared. */
 export interface BadLink {
   readonly node: string;
   readonly input: string;
   readonly received: Json;
 }
 
-/** True for a non-empty object whose members all look like nodes of the API form. */
+/** True for an object of objects, one of which at least has a class_type. */
 export function isApiForm(json: Json): json is JsonObject {
-  return isJsonObject(json) && json.size > 0 && [...json.values()].every((node) => isJsonObject(node) && node.has('class_type'));
+  if (!isJsonObject(json)) return false;
+  const nodes = [...json.values()];
+  return nodes.every(isJsonObject) && nodes.some((node) => node.has('class_type'));
 }
 
 /** Reads the API form. Throws a FormatError that names node and key. A node without class_type gets '' there, for validation to report. */
@@ -98,6 +100,8 @@ function unwrapLiteral(json: Json): Json {
   return isJsonObject(json) && json.has('__value__') ? json.get('__value__')! : json;
 }
 
+const nowhere: PlainLink = { node: '', output: -1 };
+
 /** The graph in a prompt, and the lists in it that are no links. */
 export function toGraph({ nodes }: ApiPrompt): { readonly graph: PlainGraph; readonly badLinks: readonly BadLink[] } {
   const badLinks: BadLink[] = [];
@@ -107,7 +111,7 @@ export function toGraph({ nodes }: ApiPrompt): { readonly graph: PlainGraph; rea
     for (const [name, json] of written) {
       const link = linkOf(json);
       if (link === undefined && isJsonArray(json)) badLinks.push({ node: id, input: name, received: json });
-      inputs.set(name, link === undefined ? { literal: unwrapLiteral(json) } : { link });
+      inputs.set(name, isJsonArray(json) ? { link: link ?? nowhere } : { literal: unwrapLiteral(json) });
     }
     graph.set(id, { id, type, inputs, ...(title === undefined ? {} : { title }), ...(device === undefined ? {} : { device }) });
   }
