@@ -43,7 +43,7 @@ async function runWorkflow(file: WorkflowFile, inputs: Readonly<Record<string, L
   const files = openFiles({ ...folders, models: modelFolders(folderOptions(args)) });
   const devices = await opening;
   const seed = seedOption(args);
-  const { prompt: converted, notices } = await promptOf(file, registry, { files, devices }, seed);
+  const { prompt: converted, notices, workflowFor } = await promptOf(file, registry, { files, devices }, seed);
   const prompt = changePrompt(converted, file.json, inputs, args, registry);
   const { graph } = toGraph(prompt);
 
@@ -57,7 +57,8 @@ async function runWorkflow(file: WorkflowFile, inputs: Readonly<Record<string, L
   try {
     const checked = await engine.validate(graph);
     if (checked.refusal !== undefined) return describeRefusal(checked.refusal, checked.problems, outcome, host);
-    const request: RequestMeta = { prompt: promptJson(prompt), extras: new Map(file.isUi ? [['workflow', file.json]] : []) };
+    const workflow = workflowFor(prompt);
+    const request: RequestMeta = { prompt: promptJson(prompt), extras: new Map(workflow === undefined ? [] : [['workflow', workflow]]) };
     const result = await engine.run(checked, {
       request, signal: host.signal,
       emit: (event) => {

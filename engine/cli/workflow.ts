@@ -6,6 +6,7 @@ import { parseJson, type Json } from '../formats/json.ts';
 import { readDefinitions, type Definitions } from '../formats/object-info.ts';
 import { convertWorkflow } from '../formats/workflow.ts';
 import { isWorkflow } from '../formats/workflow-file.ts';
+import { changesBetween, writeValues } from '../formats/write-values.ts';
 import type { Environment } from '../graph/node.ts';
 import { objectInfo } from '../graph/object-info.ts';
 import type { NodeRegistry } from '../graph/registry.ts';
@@ -49,13 +50,25 @@ async function embedded(file: string, bytes: Buffer): Promise<string> {
   return text;
 }
 
+export interface ReadPrompt {
+  readonly prompt: ApiPrompt;
+  readonly notices: readonly string[];
+  /** The editor's form with the values of a prompt that came from this one; undefined for the API form. */
+  workflowFor(changed: ApiPrompt): Json | undefined;
+}
+
 /** The prompt of a workflow. The editor's form needs the definitions of the nodes it uses. */
-export async function promptOf(file: WorkflowFile, registry: NodeRegistry, env: Environment, seed: bigint | undefined): Promise<{ prompt: ApiPrompt; notices: readonly string[] }> {
-  if (!file.isUi) return { prompt: withTypes(parsePrompt(file.json)), notices: [] };
+export async function promptOf(file: WorkflowFile, registry: NodeRegistry, env: Environment, seed: bigint | undefined): Promise<ReadPrompt> {
+  if (!file.isUi) return { prompt: withTypes(parsePrompt(file.json)), notices: [], workflowFor: () => undefined };
   const known = readDefinitions(await objectInfo(registry, env));
   const definitions: Definitions = (type) => known(registry.get(type)?.type ?? type); // by alias too
   const { prompt, notices, picks } = convertWorkflow(file.json, definitions, seed === undefined ? {} : { seed });
-  return { prompt, notices: [...notices, ...picks.map(({ node, input, picked }) => `node ${node}: ${input} became ${JSON.stringify(picked)}`)] };
+  const picked = picks.map(({ node, input, picked: value }) => ({ node, input, value }));
+  return {
+    prompt,
+    notices: [...notices, ...picks.map(({ node, input, picked: text }) => `node ${node}: ${input} became ${JSON.stringify(text)}`)],
+    workflowFor: (changed) => writeValues(file.json, [...picked, ...changesBetween(prompt, changed)], definitions),
+  };
 }
 
 function withTypes(prompt: ApiPrompt): ApiPrompt {

@@ -16,19 +16,30 @@ export function widgetValues(node: UiNode, shape: NodeShape): Map<string, Json> 
 }
 
 /** Hands out positional entries. What is left over (an upload button, widgets of older versions) is ignored. */
-export function byPosition(entries: readonly Json[], widgets: readonly { readonly name: string; readonly controls: number }[]): Map<string, Json> {
-  const values = new Map<string, Json>();
+export function byPosition(entries: readonly Json[], widgets: readonly WidgetPlace[]): Map<string, Json> {
+  return new Map([...placesOf(entries, widgets)].map(([name, at]) => [name, entries[at]!]));
+}
+
+export interface WidgetPlace {
+  readonly name: string;
+  /** Entries that follow its value. */
+  readonly controls: number;
+}
+
+/** Where in `entries` each widget's value stands; those beyond the end have no place. */
+export function placesOf(entries: readonly Json[], widgets: readonly WidgetPlace[]): Map<string, number> {
+  const places = new Map<string, number>();
   let at = 0;
   for (const { name, controls } of widgets) {
     if (at >= entries.length) break;
-    values.set(name, entries[at++]!);
+    places.set(name, at++);
     // files from before the control existed go straight on
     if (controls > 0 && isControlEntry(entries[at])) {
       at++;
       if (controls > 1 && typeof entries[at] === 'string') at++;
     }
   }
-  return values;
+  return places;
 }
 
 function isControlEntry(entry: Json | undefined): boolean {
@@ -36,7 +47,7 @@ function isControlEntry(entry: Json | undefined): boolean {
 }
 
 /** Older files keep an entry for inputs that are sockets by force; it is one when the count fits that layout. */
-function withoutForcedEntries(entries: readonly Json[], { inputs }: NodeShape): readonly Json[] {
+export function withoutForcedEntries(entries: readonly Json[], { inputs }: NodeShape): readonly Json[] {
   const isForced = (input: InputShape) => input.widget === undefined && input.options.get('forceInput') === true;
   const layout = inputs.filter((input) => input.widget !== undefined || isForced(input))
     .flatMap((input) => [isForced(input), ...Array<boolean>(input.widget?.controls ?? 0).fill(false)]);

@@ -59,8 +59,9 @@ describe('run', () => {
     const first = path.join(folder, 'output', 'first_00001_.png');
     expect(await pngSize(first)).toEqual([32, 16]);
     expect((await readFile(first)).toString('latin1')).toContain('workflow');
-    expect((await bagelgraph(folder, 'run', first, '--set', '2.filename_prefix=second')).code).toBe(0);
-    expect(await pngSize(path.join(folder, 'output', 'second_00001_.png'))).toEqual([32, 16]);
+    // the workflow in the picture is the one that made it, values set on the command line included
+    expect((await bagelgraph(folder, 'run', first, '--set', '1.height=20')).code).toBe(0);
+    expect(await pngSize(path.join(folder, 'output', 'first_00002_.png'))).toEqual([32, 20]);
   });
 
   test('--set takes ids and titles, numbers and texts as they are', async () => {

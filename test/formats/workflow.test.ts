@@ -1,10 +1,11 @@
 // What golden pairs do not show: subgraphs, group nodes, older files, dynamic prompts, bypass by type, circles, broken files.
 import { describe, expect, test } from 'vitest';
-import { promptJson } from '../../engine/formats/api.ts';
+import { promptJson, withInput } from '../../engine/formats/api.ts';
 import { pickDynamicPrompt } from '../../engine/formats/dynamic-prompt.ts';
-import { jsonOf, plainOf } from '../../engine/formats/json.ts';
+import { jsonOf, plainOf, type Json } from '../../engine/formats/json.ts';
 import { readDefinitions } from '../../engine/formats/object-info.ts';
 import { convertWorkflow, type ConversionOptions } from '../../engine/formats/workflow.ts';
+import { changesBetween, writeValues } from '../../engine/formats/write-values.ts';
 
 const node = (required: object, output: unknown[] = [], more: object = {}) => ({ input: { required, ...more }, output });
 const definitions = readDefinitions(jsonOf({
@@ -282,5 +283,36 @@ describe('broken files', () => {
   test('a server that sorts its keys does no harm: input_order decides', () => {
     const sorted = readDefinitions(jsonOf({ A: { input: { required: { a: ['INT'], b: ['INT'] } }, input_order: { required: ['b', 'a', 'gone'] } } }));
     expect(sorted('A')!.inputs.map(({ name }) => name)).toEqual(['b', 'a']);
+  });
+});
+
+describe('writing values back', () => {
+  const workflow = (values: unknown) => jsonOf({
+    nodes: [
+      { id: 1, type: 'PrimitiveNode', outputs: [{ name: 'INT', type: 'INT', links: [5] }], widgets_values: [42, 'fixed'] },
+      { id: 3, type: 'Sample', inputs: [{ ...link('steps', 'INT', 5), widget: { name: 'steps' } }], widgets_values: values },
+    ],
+    links: [[5, 1, 0, 3, 0, 'INT']],
+  });
+  const inputs = (json: Json) => plainOf(promptJson(convertWorkflow(json, definitions).prompt)) as unknown as Record<string, { inputs: unknown }>;
+
+  test.each([[[7, 'randomize', 30, 'old']], [[7, 30, 'old']], [[7]], [[]], [undefined], [{ seed: 7, steps: 30, note: 'old' }]])('the values are read again from %j', (values) => {
+    const written = writeValues(workflow(values), [{ node: '3', input: 'seed', value: 9n }, { node: '3', input: 'note', value: 'new' }], definitions);
+    expect(inputs(written)[3]!.inputs).toEqual({ seed: 9, steps: 42, note: 'new' });
+  });
+
+  test('a set input loses its link, at both ends and in the table', () => {
+    const written = writeValues(workflow([7, 'fixed', 30, '']), [{ node: '3', input: 'steps', value: 5n }], definitions);
+    expect(inputs(written)[3]!.inputs).toEqual({ seed: 7, steps: 5, note: '' });
+    expect(JSON.stringify(plainOf(written))).toContain('"links":[]}],"widgets_values":[42');
+    expect((plainOf(written) as { links: unknown }).links).toEqual([]);
+  });
+
+  test('what changed between two prompts is found, and written back it makes the second', () => {
+    const before = convertWorkflow(workflow([7, 'fixed', 30, '']), definitions).prompt;
+    const after = withInput(withInput(before, '3', 'note', ['a', 'b']), '3', 'seed', 8n);
+    const changes = changesBetween(before, after);
+    expect(changes).toEqual([{ node: '3', input: 'seed', value: 8n }, { node: '3', input: 'note', value: ['a', 'b'] }]);
+    expect(promptJson(convertWorkflow(writeValues(workflow([7, 'fixed', 30, '']), changes, definitions), definitions).prompt)).toEqual(promptJson(after));
   });
 });
