@@ -29,10 +29,11 @@ export interface Entry {
 interface Kept extends Entry {
   readonly hostBytes: number;
   readonly handles: readonly Handle[];
-  /** Keys of the user's nodes it was made or used for. */
-  readonly roots: Set<string>;
-  /** Number of the run that used it last. */
+  /** Keys of the user's nodes it was made or used for; kept by the classic policy alone. */
+  readonly roots: Set<string> | undefined;
+  /** Number of the run that used it last, and of that use. */
   run: number;
+  use: number;
 }
 
 export interface CacheStats {
@@ -43,12 +44,12 @@ export interface CacheStats {
 export class Cache {
   readonly #policy: CachePolicy;
   readonly #lifetime: Lifetime;
-  /** In the order of last use. */
   readonly #entries = new Map<string, Kept>();
   /** Handles that entries hold, each counted once however many share it. */
   readonly #handles = new Map<Handle, number>();
   #bytes = 0;
   #run = 0;
+  #uses = 0;
 
   constructor(policy: CachePolicy, lifetime: Lifetime) {
     // ComfyUI's --cache-lru 0 means classic.
@@ -56,13 +57,14 @@ export class Cache {
     this.#lifetime = lifetime;
   }
 
-  /** A run begins whose nodes have these keys. */
-  begin(keys: ReadonlySet<string>): void {
+  /** A run begins of nodes with these keys. */
+  begin(plan: readonly { readonly key: string }[]): void {
     this.#run++;
     if (this.#policy.policy !== 'classic') return;
+    const keys = new Set(plan.map(({ key }) => key));
     for (const entry of this.#entries.values()) {
-      for (const root of entry.roots) if (!keys.has(root)) entry.roots.delete(root);
-      if (entry.roots.size === 0 && !keys.has(entry.key)) this.#drop(entry);
+      for (const root of entry.roots!) if (!keys.has(root)) entry.roots!.delete(root);
+      if (entry.roots!.size === 0 && !keys.has(entry.key)) this.#drop(entry);
     }
   }
 
@@ -74,21 +76,23 @@ export class Cache {
       this.#drop(entry);
       return undefined;
     }
-    entry.roots.add(root);
+    entry.roots?.add(root);
     entry.run = this.#run;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    entry.use = this.#uses++;
     return entry;
   }
 
-  set(entry: Entry, root: string): void {
-    if (this.#policy.policy === 'none') return;
-    const before = this.#entries.get(entry.key);
+  set({ key, slots, shown, meta, carriers }: Entry, root: string): void {
+    const { policy } = this.#policy;
+    if (policy === 'none') return;
+    const before = this.#entries.get(key);
     if (before !== undefined) this.#drop(before);
-    const handles = this.#lifetime.held(entry.carriers).filter((held) => held.kind === 'handle');
-    const kept: Kept = { ...entry, handles, hostBytes: hostBytes(entry.slots), roots: new Set([root]), run: this.#run };
-    this.#lifetime.retain(entry.carriers);
-    this.#entries.set(entry.key, kept);
+    const handles = carriers.length === 0 ? noHandles : this.#lifetime.held(carriers).filter((held) => held.kind === 'handle');
+    const kept: Kept = {
+      key, slots, shown, meta, carriers, handles, hostBytes: hostBytes(slots), roots: policy === 'classic' ? new Set([root]) : undefined, run: this.#run, use: this.#uses++,
+    };
+    this.#lifetime.retain(carriers);
+    this.#entries.set(key, kept);
     this.#bytes += kept.hostBytes;
     for (const handle of handles) {
       const count = this.#handles.get(handle) ?? 0;
@@ -128,28 +132,34 @@ export class Cache {
     this.#lifetime.release(entry.carriers);
   }
 
-  /** Oldest first until the budget holds; models do not count. */
+  /** Longest unused first until a tenth of the budget is free, so that this is seldom; models do not count. */
   #trimBytes(budgetBytes: number): void {
     if (this.#bytes <= budgetBytes) return;
-    for (const entry of this.#entries.values()) {
-      if (this.#bytes <= budgetBytes) return;
+    for (const entry of this.#byUse()) {
       // What may hold device memory but holds none yet is a model that has loaded nothing so far.
       if (!this.#isModel(entry) && (entry.carriers.length === 0 || entry.handles.length > 0)) this.#drop(entry);
+      if (this.#bytes <= 0.9 * budgetBytes) return;
     }
   }
 
   /** Whether a value is a model shows only once it has loaded a session, so this is asked late. */
   #trimModels(limit: number): void {
-    const models = [...this.#entries.values()].filter((entry) => this.#isModel(entry));
+    const models = [...this.#entries.values()].filter((entry) => this.#isModel(entry)).sort((a, b) => a.use - b.use);
     for (const entry of models.slice(0, Math.max(0, models.length - limit))) this.#drop(entry);
   }
 
   /** Whole generations go, oldest first; what the last run used stays, however much it is. */
   #trimEntries(limit: number): void {
-    for (const entry of this.#entries.values()) {
+    if (this.#entries.size <= limit) return;
+    for (const entry of this.#byUse()) {
       if (this.#entries.size <= limit || entry.run === this.#run) return;
       this.#drop(entry);
     }
+  }
+
+  /** Longest unused first. */
+  #byUse(): Kept[] {
+    return [...this.#entries.values()].sort((a, b) => a.use - b.use);
   }
 
   #isModel(entry: Entry): boolean {
@@ -157,6 +167,7 @@ export class Cache {
   }
 }
 
+const noHandles: readonly Handle[] = [];
 const defaultBudgetBytes = totalmem() / 4;
 
 /** What an entry costs however small its values are, so that numbers alone cannot fill the memory. */
@@ -165,6 +176,17 @@ const entryBytes = 512;
 /** Bytes of arrays and texts in host memory, near enough for a budget. */
 function hostBytes(slots: Slots): number {
   let bytes = entryBytes;
+  for (const slot of slots) {
+    for (const value of slot) {
+      if (typeof value === 'string') bytes += 2 * value.length;
+      else if (typeof value === 'object' && value !== null) bytes += objectBytes(value);
+    }
+  }
+  return bytes;
+}
+
+function objectBytes(root: object): number {
+  let bytes = 0;
   let left = 10_000;
   const add = (value: unknown, depth: number): void => {
     if (typeof value === 'string') bytes += 2 * value.length;
@@ -172,6 +194,6 @@ function hostBytes(slots: Slots): number {
     if (ArrayBuffer.isView(value)) bytes += value.byteLength;
     else if (depth > 0) for (const item of value instanceof Map ? value.values() : Object.values(value)) add(item, depth - 1);
   };
-  for (const slot of slots) for (const value of slot) add(value, 4);
+  add(root, 4);
   return bytes;
 }

@@ -3,9 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { Devices } from '../device/device.ts';
 import type { Graph, NodeId } from '../graph/graph.ts';
 import type { Environment, Files, Registry, RequestMeta } from '../graph/node.ts';
-import type { NodeProblem } from '../graph/problems.ts';
+import { sentence, type NodeProblem } from '../graph/problems.ts';
 import { SEED } from '../graph/types.ts';
-import { sentence } from '../graph/problems.ts';
 import { validate, type Checked, type ValidateOptions } from '../graph/validate.ts';
 import { Cache, type CachePolicy, type CacheStats } from './cache.ts';
 import { RefusedError } from './errors.ts';
@@ -13,7 +12,7 @@ import { Emitter, type Receiver } from './events.ts';
 import { Execution, type ExecutionScope } from './execute.ts';
 import { Keys } from './keys.ts';
 import { Lifetime } from './lifetime.ts';
-import { Nodes, type PlanNode } from './plan.ts';
+import { constantsOf, Nodes, type PlanNode } from './plan.ts';
 import { Queue } from './queue.ts';
 import { createRecorder, type RunRecord } from './record.ts';
 import { Turn } from './turn.ts';
@@ -117,9 +116,10 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
   let status: 'success' | 'error' | 'interrupted' = 'error';
   try {
     const plan = await keys.compute(checked.targets);
-    cache.begin(new Set(plan.map(({ key }) => key)));
+    cache.begin(plan);
     emitter.send({ kind: 'started', nodes: plan.length, targets: checked.targets, seeds: seedsOf(plan) });
-    const hits = plan.filter(({ key, isVolatile }) => !isVolatile && cache.get(key, key) !== undefined).map(({ id }) => id);
+    const hits: NodeId[] = [];
+    for (const { id, key, isVolatile } of plan) if (!isVolatile && cache.get(key, key) !== undefined) hits.push(id);
     emitter.send({ kind: 'hits', nodes: hits });
     for (const warning of checked.warnings) emitter.sendFor(nodes.get(warning.node)!, { kind: 'notice', message: sentence(warning) });
     execution = new Execution(scope, plan, new Set(hits));
@@ -138,9 +138,9 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
 
 function seedsOf(plan: readonly PlanNode[]): { node: NodeId; input: string; seed: bigint }[] {
   const seeds: { node: NodeId; input: string; seed: bigint }[] = [];
-  for (const { id, definition, constants, traits } of plan) {
-    if (traits.seed === undefined) continue;
-    for (const { name, value } of constants) if (definition.inputs[name]?.type === SEED && typeof value === 'bigint') seeds.push({ node: id, input: name, seed: value });
+  for (const node of plan) {
+    if (node.traits.seed === undefined) continue;
+    for (const [input, value] of Object.entries(constantsOf(node))) if (node.definition.inputs[input]?.type === SEED && typeof value === 'bigint') seeds.push({ node: node.id, input, seed: value });
   }
   return seeds;
 }

@@ -47,7 +47,8 @@ export class Execution {
   constructor(scope: ExecutionScope, plan: readonly PlanNode[], hits: ReadonlySet<NodeId>) {
     this.#scope = scope;
     this.#hits = hits;
-    for (const node of plan) this.#register(node);
+    // Those that were hits will not read their sources; should one be evicted first, it registers when it is demanded.
+    for (const node of plan) if (!hits.has(node.id)) this.#register(node);
   }
 
   /** Runs what the targets need. All that was started has ended and been let go of when this settles. */

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import { volatile, type Environment } from '../graph/node.ts';
 import type { NodeId } from '../graph/graph.ts';
-import type { Nodes, PlanNode } from './plan.ts';
+import { constantsOf, type Nodes, type PlanNode } from './plan.ts';
 import { contentToken, isVolatileToken, volatileMark } from './tokens.ts';
 
 /** A dependency cycle that expansions made; `path` has its nodes in order. */
@@ -32,28 +32,32 @@ export class Keys {
   /** Gives keys to these nodes and all that they depend on, sources first. Returns the nodes that had none before. Throws on cycles and on links to nothing. */
   async compute(ids: Iterable<NodeId>): Promise<readonly PlanNode[]> {
     const done: PlanNode[] = [];
-    const open = new Set<PlanNode>();
+    // The way from a root to here: nodes, and which of its links each follows next.
+    const path: PlanNode[] = [];
+    const next: number[] = [];
+    const enter = (node: PlanNode) => {
+      node.isOpen = true;
+      path.push(node);
+      next.push(0);
+    };
     for (const id of ids) {
       const root = this.#node(id, undefined);
-      if (root.key !== '') continue;
-      const path: { readonly node: PlanNode; next: number }[] = [{ node: root, next: 0 }];
-      open.add(root);
+      if (root.key === '') enter(root);
       while (path.length > 0) {
-        const top = path[path.length - 1]!;
-        const link = top.node.links[top.next++];
+        const node = path[path.length - 1]!;
+        const link = node.links[next[next.length - 1]!++];
         if (link === undefined) {
-          const key = this.#key(top.node);
+          const key = this.#key(node);
           if (key instanceof Promise) await key;
-          open.delete(top.node);
-          done.push(top.node);
+          node.isOpen = false;
+          done.push(node);
           path.pop();
+          next.pop();
           continue;
         }
-        const source = this.#node(link.link.node, top.node);
-        if (source.key !== '') continue;
-        if (open.has(source)) throw new CycleError(path.slice(path.findIndex(({ node }) => node === source)).map(({ node }) => node));
-        open.add(source);
-        path.push({ node: source, next: 0 });
+        const source = (link.source ??= this.#node(link.link.node, node));
+        if (source.isOpen) throw new CycleError(path.slice(path.indexOf(source)));
+        if (source.key === '') enter(source);
       }
     }
     return done;
@@ -70,7 +74,7 @@ export class Keys {
     const { fingerprint } = node.definition;
     if (fingerprint === undefined) return this.#set(node, '');
     try {
-      const given = fingerprint.call(node.definition, Object.fromEntries(node.constants.map(({ name, value }) => [name, value])), this.#env);
+      const given = fingerprint.call(node.definition, constantsOf(node), this.#env);
       if (given instanceof Promise) return given.then((print) => this.#setPrint(node, print), () => this.#setPrint(node, volatile));
       return this.#setPrint(node, given);
     } catch {
@@ -87,14 +91,15 @@ export class Keys {
 
   #set(node: PlanNode, print: string): void {
     const inputs: string[] = [];
-    for (const { name, token } of node.constants) {
-      if (isVolatileToken(token)) node.isVolatile = true;
-      inputs.push(`${name.length}:${name}=${token}`);
-    }
-    for (const { name, link } of node.links) {
-      const source = this.#nodes.get(link.node)!;
-      if (source.isVolatile) node.isVolatile = true;
-      inputs.push(`${name.length}:${name}<${source.key}.${link.output}`);
+    for (const input of node.inputs) {
+      if ('link' in input) {
+        const source = input.source!;
+        if (source.isVolatile) node.isVolatile = true;
+        inputs.push(`${input.name.length}:${input.name}<${source.key}.${input.link.output}`);
+      } else {
+        if (isVolatileToken(input.token)) node.isVolatile = true;
+        inputs.push(`${input.name.length}:${input.name}=${input.token}`);
+      }
     }
     if (inputs.length > 1) inputs.sort();
     const id = node.traits.isKeyedById ? node.id : '';

@@ -14,6 +14,8 @@ export interface PlanLink {
   readonly isRaw: boolean;
   /** Its place among the node's links. */
   readonly index: number;
+  /** The node it comes from; set by keys.ts. */
+  source: PlanNode | undefined;
 }
 
 export interface PlanConstant {
@@ -36,11 +38,12 @@ export interface PlanNode {
   /** Links and constants in the order they were written: nodes with undeclared inputs may care. */
   readonly inputs: readonly (PlanLink | PlanConstant)[];
   readonly links: readonly PlanLink[];
-  readonly constants: readonly PlanConstant[];
   /** Content key; '' until keys.ts has computed it. */
   key: string;
   /** True when the key holds for this run alone. */
   isVolatile: boolean;
+  /** True while keys.ts is on the way through it. */
+  isOpen: boolean;
 }
 
 /** What a definition says, looked up once. */
@@ -72,6 +75,13 @@ function readTraits(definition: AnyNode): Traits {
     hasRaw: specs.some(([, { raw, hidden }]) => raw === true || hidden === 'graph'),
     defaults: specs.flatMap(([name, spec]) => (spec.default === undefined || spec.optional === true ? [] : [constantOf(name, coerce(spec, spec.default))])),
   };
+}
+
+/** The constants of a node by name. */
+export function constantsOf({ inputs }: PlanNode): Record<string, unknown> {
+  const constants: Record<string, unknown> = {};
+  for (const input of inputs) if (!('link' in input)) constants[input.name] = input.value;
+  return constants;
 }
 
 /** The value with its token; `token` is needed for values that only their origin identifies. */
@@ -141,7 +151,7 @@ function planGraphNode(node: GraphNode, definition: AnyNode, checked: ReadonlyMa
     return converted === undefined ? undefined : constantOf(name, converted, contentToken(converted) ?? contentToken((input as { readonly literal: Literal }).literal)!);
   });
   const { id, device } = node;
-  return { id, definition, traits: traitsOf(definition), title: node.title ?? definition.title ?? definition.type, device, parent: null, display: id, real: id, ...planned, key: '', isVolatile: false };
+  return { id, definition, traits: traitsOf(definition), title: node.title ?? definition.title ?? definition.type, device, parent: null, display: id, real: id, ...planned, key: '', isVolatile: false, isOpen: false };
 }
 
 function planInnerNode(id: NodeId, inner: InnerNode, definition: AnyNode, parent: PlanNode, tokenOf: (input: string, value: unknown) => string): PlanNode {
@@ -151,13 +161,11 @@ function planInnerNode(id: NodeId, inner: InnerNode, definition: AnyNode, parent
   });
   // What an expansion leaves out has its declared default; nodes of the user's graph were checked to be complete.
   for (const constant of traitsOf(definition).defaults) {
-    if (inner.inputs.has(constant.name)) continue;
-    planned.inputs.push(constant);
-    planned.constants.push(constant);
+    if (!inner.inputs.has(constant.name)) planned.inputs.push(constant);
   }
   return {
     id, definition, traits: traitsOf(definition), title: inner.title ?? definition.title ?? definition.type, device: inner.device ?? parent.device,
-    parent: parent.id, display: inner.display ?? parent.display, real: parent.real, ...planned, key: '', isVolatile: false,
+    parent: parent.id, display: inner.display ?? parent.display, real: parent.real, ...planned, key: '', isVolatile: false, isOpen: false,
   };
 }
 
@@ -165,24 +173,21 @@ function planInnerNode(id: NodeId, inner: InnerNode, definition: AnyNode, parent
 function planInputs(
   inputs: ReadonlyMap<string, InnerInput>, definition: AnyNode,
   constant: (name: string, spec: InputSpec<unknown>, input: InnerInput) => PlanConstant | undefined,
-): { inputs: (PlanLink | PlanConstant)[]; links: PlanLink[]; constants: PlanConstant[] } {
+): { inputs: (PlanLink | PlanConstant)[]; links: PlanLink[] } {
   const planned: (PlanLink | PlanConstant)[] = [];
   const links: PlanLink[] = [];
-  const constants: PlanConstant[] = [];
   for (const [name, input] of inputs) {
     const declared = definition.inputs[name] as InputSpec<unknown> | undefined;
     const spec = declared ?? definition.rest;
     if (spec === undefined) continue;
     if ('link' in input) {
-      const link: PlanLink = { name, link: input.link, spec, isLazy: spec.lazy === true, isRaw: spec.raw === true, index: links.length };
+      const link: PlanLink = { name, link: input.link, spec, isLazy: spec.lazy === true, isRaw: spec.raw === true, index: links.length, source: undefined };
       links.push(link);
       planned.push(link);
     } else if (declared !== undefined || 'value' in input) {
       const made = constant(name, spec, input);
-      if (made === undefined) continue;
-      constants.push(made);
-      planned.push(made);
+      if (made !== undefined) planned.push(made);
     }
   }
-  return { inputs: planned, links, constants };
+  return { inputs: planned, links };
 }
