@@ -10,7 +10,7 @@ import { loadPacks, type LoadedPack } from './cli/packs.ts';
 import { runCommand } from './cli/run.ts';
 import { isUserMistake } from './cli/mistakes.ts';
 import { nearestNames } from './graph/nearest.ts';
-import type { HostCommand } from './cli/host.ts';
+import type { HostCommand } from './cli/command.ts';
 
 const builtInPacks = ['core', 'bagel'].map((name) => fileURLToPath(new URL(`../nodes/${name}/`, import.meta.url)));
 

@@ -16,7 +16,7 @@ const architecture: Architecture = {
     'engine/device': { may: ['engine/tensor'] },
     'engine/device/worker.ts': { may: ['engine/device', 'engine/tensor', 'native'] },
     'engine/graph': { may: ['engine/formats'], types: ['engine/device'], browser: true },
-    'engine/exec': { may: ['engine/graph'], types: ['engine/device', 'engine/image', 'engine/store'] },
+    'engine/exec': { may: ['engine/graph', 'engine/formats/json.ts', 'engine/tensor/tensor.ts', 'engine/device/scoped.ts', 'engine/device/move.ts'], types: ['engine/device', 'engine/image', 'engine/store'] },
     'engine/store': { may: [], types: ['engine/exec'] },
     'engine/server': { may: ['engine/formats', 'engine/graph', 'engine/exec', 'engine/image'] },
     'engine/cli': { may: ['engine'] },

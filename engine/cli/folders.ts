@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { FolderKind } from '../graph/node.ts';
+import type { CommandArguments, FolderKind } from '../graph/node.ts';
 
 /** The package's root, from dist/engine/cli or engine/cli. */
 export const packageRoot = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
@@ -12,6 +12,13 @@ export interface FolderOptions {
   readonly output?: string;
   /** As given with --model: a folder, or a name below a model folder. */
   readonly model?: string;
+}
+
+/** The folder options of a command line. */
+export function folderOptions({ options }: CommandArguments): FolderOptions {
+  const text = (name: string) => (typeof options[name] === 'string' ? options[name] : undefined);
+  const chosen = { input: text('input-directory'), output: text('output'), model: text('model') };
+  return Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined));
 }
 
 /** Absolute folders a node may use. Without an `input` folder of one's own the example pictures serve. */

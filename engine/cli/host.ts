@@ -1,26 +1,13 @@
 // What the composition root lends to commands: terminals, devices that open at first use, Ctrl-C, and runs of workflows.
 import type { Devices } from '../device/device.ts';
-import type { Command, CommandArguments, CommandHost } from '../graph/node.ts';
+import type { CommandArguments } from '../graph/node.ts';
 import { openProcessDevice } from '../device/process.ts';
 import { parseDeviceNames, threadsPerDevice } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
-import { modelFolders, type FolderOptions } from './folders.ts';
+import { interruptedCode, type FullHost } from './command.ts';
+import { folderOptions, modelFolders } from './folders.ts';
 import type { LoadedPack } from './packs.ts';
 import { runForm } from './run.ts';
-
-/** A host with what only our own commands may use. */
-export interface FullHost extends CommandHost {
-  readonly packs: readonly LoadedPack[];
-  close(): Promise<void>;
-}
-
-/** A command of ours gets the full host; a pack's command is content with CommandHost. */
-export interface HostCommand extends Omit<Command, 'run'> {
-  run(args: CommandArguments, host: FullHost): Promise<number>;
-}
-
-/** Exit code of a command that Ctrl-C ended. */
-export const interruptedCode = 130;
 
 export function createHost(packs: readonly LoadedPack[], args: CommandArguments): FullHost {
   let opened: Promise<Devices> | undefined;
@@ -39,13 +26,6 @@ export function createHost(packs: readonly LoadedPack[], args: CommandArguments)
     },
   };
   return host;
-}
-
-/** The folder options of a command line. */
-export function folderOptions({ options }: CommandArguments): FolderOptions {
-  const text = (name: string) => (typeof options[name] === 'string' ? options[name] : undefined);
-  const chosen = { input: text('input-directory'), output: text('output'), model: text('model') };
-  return Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined));
 }
 
 async function openDevices({ options }: CommandArguments): Promise<Devices> {

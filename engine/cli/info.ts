@@ -6,7 +6,7 @@ import type { Literal } from '../graph/graph.ts';
 import type { AnyNode, InputSpec } from '../graph/node.ts';
 import { nearestNames } from '../graph/nearest.ts';
 import { table, UsageError } from './arguments.ts';
-import type { FullHost, HostCommand } from './host.ts';
+import type { FullHost, HostCommand } from './command.ts';
 import { deviceOptions } from './options.ts';
 
 const nodes: HostCommand = {

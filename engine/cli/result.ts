@@ -5,7 +5,7 @@ import type { ApiPrompt } from '../formats/api.ts';
 import { encodeJson, isJsonArray, isJsonObject, jsonOf, type Json } from '../formats/json.ts';
 import type { FolderKind } from '../graph/node.ts';
 import { sentence, type NodeProblem, type Refusal } from '../graph/problems.ts';
-import type { FullHost } from './host.ts';
+import type { FullHost } from './command.ts';
 import { duration } from './progress.ts';
 
 /** What the ending needs to know of the beginning. */
