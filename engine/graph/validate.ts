@@ -192,9 +192,9 @@ class Check {
     const custom = definition.validate?.inputs;
     if (custom === 'all' || custom?.includes(name) === true) return;
     const isNumber = typeof value === 'number' || typeof value === 'bigint';
-    if (isNumber && spec.min !== undefined && value as number < spec.min) this.report(problems.tooSmall(node, name, spec, value as number));
-    else if (isNumber && spec.max !== undefined && value as number > spec.max) this.report(problems.tooBig(node, name, spec, value as number));
-    else if (spec.choices !== undefined) this.#choice(node, name, spec, value as Literal);
+    if (isNumber && spec.min !== undefined && value < spec.min) this.report(problems.tooSmall(node, name, spec, literalOf(spec, value)));
+    else if (isNumber && spec.max !== undefined && value > spec.max) this.report(problems.tooBig(node, name, spec, literalOf(spec, value)));
+    else if (spec.choices !== undefined) this.#choice(node, name, spec, isNumber ? literalOf(spec, value) : value as Literal);
   }
 
   #choice(node: GraphNode, name: string, spec: InputSpec<unknown>, value: Literal): void {
@@ -219,7 +219,7 @@ class Check {
     const { inputs, check } = definition.validate!;
     const names = inputs === 'all' ? [...node.inputs.keys()] : inputs;
     if (names.length === 0) return;
-    const known = Object.fromEntries(names.map((name) => [name, constants.get(name) ?? undeclaredLiteral(node, definition, name)]));
+    const known = Object.fromEntries(names.map((name) => [name, constants.has(name) ? constants.get(name) : undeclaredLiteral(node, definition, name)]));
     const checked = (async () => {
       try {
         const result = await check(known, types, this.env);
@@ -244,6 +244,11 @@ function isAbsent(spec: InputSpec<unknown>, input: Input): boolean {
 /** True for types whose values cannot be written down: pictures, and what lives on a device. */
 function needsLink({ type, coerce: convert }: InputSpec<unknown>): boolean {
   return convert === undefined && (type.held !== undefined || type.name === 'IMAGE' || type.name === 'MASK');
+}
+
+/** A whole number is told as one. */
+function literalOf({ type }: InputSpec<unknown>, value: number | bigint): Literal {
+  return type.name === 'INT' && Number.isInteger(value) ? BigInt(value) : value;
 }
 
 function undeclaredLiteral(node: GraphNode, definition: AnyNode, name: string): unknown {
