@@ -191,10 +191,11 @@ class Check {
     constants.set(name, value);
     const custom = definition.validate?.inputs;
     if (custom === 'all' || custom?.includes(name) === true) return;
-    const isNumber = typeof value === 'number' || typeof value === 'bigint';
-    if (isNumber && spec.min !== undefined && value < spec.min) this.report(problems.tooSmall(node, name, spec, literalOf(spec, value)));
-    else if (isNumber && spec.max !== undefined && value > spec.max) this.report(problems.tooBig(node, name, spec, literalOf(spec, value)));
-    else if (spec.choices !== undefined) this.#choice(node, name, spec, isNumber ? literalOf(spec, value) : value as Literal);
+    const number = typeof value === 'number' || typeof value === 'bigint' ? value : undefined;
+    const given = number === undefined ? value as Literal : literalOf(spec, number);
+    if (number !== undefined && spec.min !== undefined && number < spec.min) this.report(problems.tooSmall(node, name, spec, given));
+    else if (number !== undefined && spec.max !== undefined && number > spec.max) this.report(problems.tooBig(node, name, spec, given));
+    else if (spec.choices !== undefined) this.#choice(node, name, spec, given);
   }
 
   #choice(node: GraphNode, name: string, spec: InputSpec<unknown>, value: Literal): void {
@@ -248,7 +249,7 @@ function needsLink({ type, coerce: convert }: InputSpec<unknown>): boolean {
 
 /** A whole number is told as one. */
 function literalOf({ type }: InputSpec<unknown>, value: number | bigint): Literal {
-  return type.name === 'INT' && Number.isInteger(value) ? BigInt(value) : value;
+  return type.name === 'INT' && typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
 }
 
 function undeclaredLiteral(node: GraphNode, definition: AnyNode, name: string): unknown {
