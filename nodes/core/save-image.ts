@@ -4,7 +4,7 @@ import { pixelsFromFloat } from '../../engine/image/pixels.ts';
 import type { Json } from '../../engine/formats/json.ts';
 import { defineNode, type FolderKind, type Image, type NodeContext, type RequestMeta, type Type } from '../../engine/graph/node.ts';
 import { IMAGE, STRING } from '../../engine/graph/types.ts';
-import { stringifyJson } from './json-text.ts';
+import { encodeJson } from '../../engine/formats/json.ts';
 
 const PROMPT: Type<unknown> = { name: 'PROMPT' };
 const EXTRA_PNGINFO: Type<unknown> = { name: 'EXTRA_PNGINFO' };
@@ -66,7 +66,7 @@ async function save(images: Image, kind: FolderKind, prefix: string, level: numb
 
 function metadataOf({ prompt, extras }: RequestMeta): Map<string, string> {
   const metadata = new Map<string, string>();
-  if (prompt !== null) metadata.set('prompt', stringifyJson(prompt));
-  for (const [name, json] of extras) metadata.set(name, stringifyJson(json));
+  if (prompt !== null) metadata.set('prompt', encodeJson(prompt));
+  for (const [name, json] of extras) metadata.set(name, encodeJson(json));
   return metadata;
 }

@@ -2,7 +2,7 @@
 import type { Json } from '../../engine/formats/json.ts';
 import { defineNode } from '../../engine/graph/node.ts';
 import { ANY, STRING } from '../../engine/graph/types.ts';
-import { stringifyJson } from './json-text.ts';
+import { encodeJson } from '../../engine/formats/json.ts';
 
 export const PreviewAny = defineNode({
   type: 'PreviewAny',
@@ -40,7 +40,7 @@ function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
-  return isJson(value) ? stringifyJson(value) : outline(value);
+  return isJson(value) ? encodeJson(value) : outline(value);
 }
 
 function isJson(value: unknown): value is Json {
