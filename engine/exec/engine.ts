@@ -12,6 +12,7 @@ import { Emitter, type Receiver } from './events.ts';
 import { Execution, type ExecutionScope } from './execute.ts';
 import { Keys } from './keys.ts';
 import { Lifetime } from './lifetime.ts';
+import { Origins } from './origins.ts';
 import { constantsOf, Nodes, type PlanNode } from './plan.ts';
 import { Queue } from './queue.ts';
 import { createRecorder, type RunRecord } from './record.ts';
@@ -62,7 +63,7 @@ export function createEngine({ registry, devices, files, cache: policy = { polic
   const environment: Environment = { files, devices };
   const lifetime = new Lifetime(devices);
   const cache = new Cache(policy, lifetime);
-  const origins = new WeakMap<object, string>();
+  const origins = new Origins();
   const queue = new Queue();
   const shared: Shared = { registry, environment, lifetime, cache, origins };
   return {
@@ -86,7 +87,7 @@ interface Shared {
   readonly environment: Environment;
   readonly lifetime: Lifetime;
   readonly cache: Cache;
-  readonly origins: WeakMap<object, string>;
+  readonly origins: Origins;
 }
 
 async function run(shared: Shared, checked: Checked, options: RunOptions): Promise<RunResult> {

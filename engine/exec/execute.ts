@@ -7,22 +7,24 @@ import { gatherInputs, requestedLinks, runCalls } from './calls.ts';
 import { Scopes, type RunScope } from './context.ts';
 import { failureOf } from './errors.ts';
 import type { RunStatus } from './events.ts';
-import { addExpanded, linkedNodes, localId, rawValues } from './expansion.ts';
+import { addExpanded } from './expansion.ts';
+import { addInner, lentCarriers } from './inner.ts';
 import { CycleError, type Keys } from './keys.ts';
+import { lanesOf, laneText } from './lanes.ts';
 import type { Carrier, Lifetime } from './lifetime.ts';
 import { addResult, emptySlots, isBlocked, isExpansion, mergeShown, type InputList, type Slots } from './lists.ts';
+import type { Origins } from './origins.ts';
 import type { PlanNode } from './plan.ts';
 import { hostLane, ReadyList } from './ready.ts';
+import { findCycle } from './stall.ts';
 import { Task, type Outcome } from './task.ts';
-import { contentToken, originToken } from './tokens.ts';
 
 /** What runs of one engine share, and what this run brings. */
 export interface ExecutionScope extends RunScope {
   readonly keys: Keys;
   readonly cache: Cache;
   readonly lifetime: Lifetime;
-  /** Where objects came from: the token of the output that gave them first. */
-  readonly origins: WeakMap<object, string>;
+  readonly origins: Origins;
   /** Aborts `signal` because the run failed. */
   stop(reason: unknown): void;
 }
@@ -192,20 +194,9 @@ export class Execution {
       this.#reuse(task, task.twin.slots!, task.twin.shown, task.twin.carriers);
     } else {
       task.phase = 'ready';
-      task.lanes = this.#lanes(task);
+      task.lanes = lanesOf(task, this.#scope.devices, this.#scope.lifetime);
       this.#ready.add(task);
     }
-  }
-
-  /** Lanes of its device and of what its inputs hold; `host` when there is neither. */
-  #lanes({ node, sources }: Task): readonly string[] {
-    if (node.definition.concurrent === true) return [];
-    const { devices, lifetime } = this.#scope;
-    const lanes = new Set<string>();
-    if (node.device !== undefined) lanes.add(node.device);
-    else if (node.traits.usesDevice) for (const name of devices.keys()) { lanes.add(name); break; }
-    for (const source of sources!) for (const { device } of lifetime.held(source.carriers)) lanes.add(device);
-    return lanes.size === 0 ? [hostLane] : lanes.size === 1 ? [...lanes] : [...lanes].sort();
   }
 
   #start(task: Task): void {
@@ -247,7 +238,9 @@ export class Execution {
       const outcome = await runCalls(this.#scope, node, scopes, inputs, (error) => this.#fail(task, error));
       task.ms += performance.now() - began;
       if (outcome.results.some(isExpansion)) {
-        keeps = this.#lend(task, outcome);
+        // Raw values of its expansions live as long as it does.
+        keeps = task.lent = lentCarriers(task, outcome, this.#scope.nodes, lifetime);
+        lifetime.retain(task.lent);
         await this.#expand(task, outcome);
       } else {
         keeps = this.#resolve(task, outcome);
@@ -286,48 +279,19 @@ export class Execution {
 
   // ── expansion ──
 
-  /** Raw values of its expansions live as long as it does. */
-  #lend(task: Task, { results }: Outcome): readonly Carrier[] {
-    const { lifetime, nodes } = this.#scope;
-    const lent: Carrier[] = [];
-    for (const result of results) {
-      if (!isExpansion(result)) continue;
-      for (const { type, input, value } of rawValues(result.nodes)) lent.push(...lifetime.carriersOf(value, nodes.registry.get(type)?.inputs[input]?.type));
-      for (const [i, output] of result.outputs.entries()) if ('value' in output) lent.push(...lifetime.carriersOf(output.value, task.node.definition.outputs[i]?.type));
-    }
-    lifetime.retain(lent);
-    task.lent = lent;
-    return lent;
-  }
-
   /** Adds what its calls made to the run and waits for it: for what they return and for output nodes among it. */
   async #expand(task: Task, outcome: Outcome): Promise<void> {
-    const { nodes, keys, emitter, signal } = this.#scope;
-    const added: PlanNode[] = [];
-    const wanted = new Set<NodeId>();
-    outcome.results.forEach((result, call) => {
-      if (!isExpansion(result)) return;
-      for (const [id, inner] of result.nodes) added.push(nodes.add(id, inner, task.node, (input, value) => this.#token(task.node, call, id, input, value)));
-      for (const id of linkedNodes(result)) wanted.add(id);
-      emitter.sendFor(task.node, { kind: 'expanded', call, nodes: [...result.nodes.keys()] });
-    });
-    await keys.compute([...added.map(({ id }) => id), ...wanted]);
+    const { nodes, keys, origins, emitter, signal } = this.#scope;
+    const added = addInner(task, outcome, nodes, origins, (call, ids) => emitter.sendFor(task.node, { kind: 'expanded', call, nodes: ids }));
+    await keys.compute([...added.nodes.map(({ id }) => id), ...added.wanted]);
     if (signal.aborted) return;
-    for (const node of added) {
-      this.#register(node);
-      if (node.definition.output === true) wanted.add(node.id);
-    }
+    for (const node of added.nodes) this.#register(node);
     task.outcome = outcome;
-    for (const id of wanted) {
+    for (const id of added.wanted) {
       const inner = this.#task(id);
       this.#takeFrom(task, inner);
       this.#demand(inner);
     }
-  }
-
-  #token(parent: PlanNode, call: number, id: NodeId, input: string, value: unknown): string {
-    const origin = typeof value === 'object' && value !== null ? this.#scope.origins.get(value) : undefined;
-    return contentToken(value) ?? origin ?? originToken('made', parent.key, `${call}.${localId(id, parent.id, call)}.${input}`);
   }
 
   #rootKey(node: PlanNode): string {
@@ -351,9 +315,9 @@ export class Execution {
 
   #complete(task: Task, slots: Slots, shown: Json | undefined, carriers: readonly Carrier[], isBlockedWholly: boolean): void {
     const { node } = task;
-    const { cache, emitter } = this.#scope;
+    const { cache, emitter, origins } = this.#scope;
     this.#take(task, slots, shown, carriers);
-    this.#rememberOrigins(node, slots);
+    origins.remember(node, slots);
     // A node that was only blocked has done nothing worth keeping, and says why again next time.
     if (!node.isVolatile && !isBlockedWholly) {
       const { id, display, parent, real } = node;
@@ -379,15 +343,6 @@ export class Execution {
     task.shown = shown;
     task.carriers = carriers;
     this.#scope.lifetime.retain(carriers);
-  }
-
-  #rememberOrigins(node: PlanNode, slots: Slots): void {
-    const { origins } = this.#scope;
-    for (let slot = 0; slot < slots.length; slot++) {
-      slots[slot]!.forEach((value, i) => {
-        if (typeof value === 'object' && value !== null && !isBlocked(value) && !origins.has(value)) origins.set(value, originToken('output', node.key, `${slot}.${i}`));
-      });
-    }
   }
 
   #finish(task: Task): void {
@@ -447,21 +402,9 @@ export class Execution {
 
   /** Nothing runs and nothing can: expansions have made a cycle. The node that made it is to blame. */
   #failStalled(): void {
-    const waitsOn = new Map<Task, Task>();
-    for (const source of this.#tasks.values()) for (const task of source.waiting) waitsOn.set(task, source);
-    const path: Task[] = [];
-    let task = waitsOn.keys().next().value;
-    while (task !== undefined && !path.includes(task)) {
-      path.push(task);
-      task = waitsOn.get(task);
-    }
-    if (task === undefined) throw new Error('the run has stalled without a cycle; this is a fault of the executor');
-    const cycle = path.slice(path.indexOf(task));
+    const cycle = findCycle(this.#tasks.values());
+    if (cycle === undefined) throw new Error('the run has stalled without a cycle; this is a fault of the executor');
     const inner = cycle.find(({ node }) => node.parent !== null);
-    this.#fail(inner === undefined ? task : this.#task(inner.node.parent!), new CycleError(cycle.map(({ node }) => node)));
+    this.#fail(inner === undefined ? cycle[0]! : this.#task(inner.node.parent!), new CycleError(cycle.map(({ node }) => node)));
   }
-}
-
-function laneText({ lanes }: Task): string {
-  return lanes.length === 0 ? 'concurrent' : lanes.join('+');
 }
