@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commandHelp, readArguments, table, UsageError } from './cli/arguments.ts';
+import { debugLevel } from './cli/debug.ts';
 import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
 import { infoCommands } from './cli/info.ts';
@@ -88,7 +89,7 @@ function report(error: unknown): number {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   if (isUserMistake(error)) {
     process.stderr.write(`bagelgraph: ${message}\n`);
-    if (Number(process.env['DEBUG'] ?? 0) > 0) process.stderr.write(`${stack}\n`);
+    if (debugLevel > 0) process.stderr.write(`${stack}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
   process.stderr.write(`bagelgraph: internal error: ${message}\n${stack}\nPlease report this with the command you ran.\n`);

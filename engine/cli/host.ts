@@ -1,10 +1,12 @@
 // What the composition root lends to commands: terminals, devices that open at first use, Ctrl-C, and runs of workflows.
 import type { Devices } from '../device/device.ts';
 import type { CommandArguments } from '../graph/node.ts';
+import { logged } from '../device/logged.ts';
 import { openProcessDevice } from '../device/process.ts';
 import { parseDeviceNames, threadsPerDevice } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
 import { interruptedCode, type FullHost } from './command.ts';
+import { debugLevel } from './debug.ts';
 import { folderOptions, modelFolders } from './folders.ts';
 import type { LoadedPack } from './packs.ts';
 import { runForm } from './run.ts';
@@ -33,7 +35,8 @@ async function openDevices({ options }: CommandArguments): Promise<Devices> {
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1`);
   const devices = await Promise.all(names.map(({ name }) => openProcessDevice({ name, provider: 'cpu', threads })));
-  return new Map(devices.map((device) => [device.name, device]));
+  const told = debugLevel >= 2 ? devices.map((device) => logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`))) : devices;
+  return new Map(told.map((device) => [device.name, device]));
 }
 
 function deviceNames(text: string): ReturnType<typeof parseDeviceNames> {

@@ -6,6 +6,7 @@ import { encodeJson, isJsonArray, isJsonObject, jsonOf, type Json } from '../for
 import type { FolderKind } from '../graph/node.ts';
 import { sentence, type NodeProblem, type Refusal } from '../graph/problems.ts';
 import type { FullHost } from './command.ts';
+import { debugLevel } from './debug.ts';
 import { duration } from './progress.ts';
 
 /** What the ending needs to know of the beginning. */
@@ -36,7 +37,7 @@ export function printResult(result: RunResult, outcome: Outcome, host: FullHost)
   for (const problem of result.problems) host.stderr.write(`bagelgraph: ${sentence(problem)}\n`);
   if (result.failure !== undefined) {
     host.stderr.write(`bagelgraph: ${result.failure.message}\n`);
-    if (Number(process.env['DEBUG'] ?? 0) > 0) host.stderr.write(`${result.failure.stack}\n`);
+    if (debugLevel > 0) host.stderr.write(`${result.failure.stack}\n`);
   }
   if (result.status === 'interrupted' && !outcome.isQuiet) host.stderr.write('interrupted; nothing half-made was kept\n');
   return isComplete ? 0 : 1;

@@ -14,6 +14,7 @@ import { UsageError } from './arguments.ts';
 import { interruptedCode, type FullHost, type HostCommand } from './command.ts';
 import { chooseFolders, folderOptions, modelFolders, modelName, packageRoot } from './folders.ts';
 import { runOptions } from './options.ts';
+import { debugLevel, debugLine } from './debug.ts';
 import { Progress } from './progress.ts';
 import { describeRefusal, printResult, type Outcome } from './result.ts';
 import { setModel, setSeeds, setValues } from './values.ts';
@@ -63,6 +64,8 @@ async function runWorkflow(file: WorkflowFile, inputs: Readonly<Record<string, L
       request, signal: host.signal,
       emit: (event) => {
         progress.receive(event);
+        const line = debugLevel >= 1 ? debugLine(event) : undefined;
+        if (line !== undefined) host.stderr.write(`${line}\n`);
         trace?.event(event);
       },
     });
