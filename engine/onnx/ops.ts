@@ -355,6 +355,11 @@ export class Ops {
   if(condition: Expr, then: (op: Ops) => readonly Expr[], otherwise: (op: Ops) => readonly Expr[]): Expr[] {
     const yes = this.#body('then', [], then);
     const no = this.#body('else', [], otherwise);
+    if (yes.outputs.length !== no.outputs.length) throw new Error(`${this.#where('If')}: one body gives ${valuesText(yes.outputs)}, the other ${no.outputs.length}`);
+    yes.outputs.forEach((value, i) => {
+      const other = no.outputs[i]!;
+      if (value.dtype !== other.dtype || value.dims.length !== other.dims.length) throw new Error(`${this.#where('If')}: one body gives ${value.dtype} ${dimsText(value.dims)}, the other ${other.dtype} ${dimsText(other.dims)}`);
+    });
     const results = yes.outputs.map((value, i) => ({ dtype: value.dtype, dims: value.dims.map((side, axis) => (side === no.outputs[i]!.dims[axis] ? side : `${no.outputs[i]!.dims[axis]}`)) }));
     return this.emitMany('If', [condition], results, { then_branch: { graph: yes }, else_branch: { graph: no } });
   }
@@ -366,6 +371,7 @@ export class Ops {
     const goes: Expr = { name: `${prefix}/goes`, dtype: 'bool', dims: [] };
     const inner = carried.map((value, i): Expr => ({ name: `${prefix}/carried${i}`, dtype: value.dtype, dims: value.dims }));
     const graph = this.#body('loop', [turn, goes, ...inner], (op) => [op.identity(goes), ...body(op, turn, inner)]);
+    if (graph.outputs.length !== carried.length + 1) throw new Error(`${this.#where('Loop')}: ${valuesText(carried)} ${carried.length === 1 ? 'is' : 'are'} carried, its body gives ${graph.outputs.length - 1}`);
     return this.emitMany('Loop', [trips, undefined, ...carried], graph.outputs.slice(1).map((value) => ({ dtype: value.dtype, dims: value.dims })), { body: { graph } });
   }
 
@@ -378,4 +384,8 @@ export class Ops {
     const outputs = made.map((value) => (own.has(value.name) ? value : op.identity(value)));
     return { name, inputs, outputs, nodes: op.nodes };
   }
+}
+
+function valuesText(values: readonly unknown[]): string {
+  return `${values.length} value${values.length === 1 ? '' : 's'}`;
 }
