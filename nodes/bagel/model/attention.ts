@@ -3,7 +3,7 @@
 import type { Ops } from '../../../engine/onnx/ops.ts';
 import type { Dim, Expr } from '../../../engine/onnx/expr.ts';
 
-/** Largest block of float32 logits: 64 Mi elements = 256 MB. */
+/** Logits a block of queries may have: 64 Mi float32 = 256 MB. */
 const maxLogits = 64 * 1024 * 1024;
 
 export interface AttentionShape {
@@ -25,13 +25,13 @@ export interface AttentionMode {
 }
 
 /** q [rows, heads · headDim] after rotary; gives [rows, heads · headDim]. */
-export function attend(op: Ops, q: Expr, past: KeysValues, fresh: KeysValues, mode: AttentionMode, shape: AttentionShape): Expr {
+export function attend(op: Ops, q: Expr, past: KeysValues, fresh: KeysValues, mode: AttentionMode, shape: AttentionShape, blockLogits = maxLogits): Expr {
   const { kvHeads, headDim } = shape;
   const width = (shape.heads / kvHeads) * headDim; // of the queries that share one KV head
   const rows = q.dims[0]!;
   const grouped = op.transpose(op.reshape(q, [rows, kvHeads, width]), [1, 0, 2]); // [kvHeads, rows, group · headDim]
   const merge = (o: Ops, x: Expr) => o.reshape(o.transpose(x, [1, 0, 2]), [rows, kvHeads * width]); // [rows, heads · headDim]
-  const many = (causal: boolean) => (o: Ops) => [merge(o, attendCached(o, grouped, past, fresh, causal, shape))];
+  const many = (causal: boolean) => (o: Ops) => [merge(o, attendCached(o, grouped, past, fresh, causal, shape, blockLogits))];
   return op.if(
     mode.single,
     (o) => [attendOne(o, grouped, past, fresh, shape)],
@@ -55,23 +55,23 @@ function attendOne(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValues, 
 }
 
 /** Many query rows over cached and new ones; keys and values of all heads are joined once. Gives [kvHeads, rows, group · headDim]. */
-function attendCached(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValues, causal: boolean, shape: AttentionShape): Expr {
+function attendCached(op: Ops, grouped: Expr, past: KeysValues, fresh: KeysValues, causal: boolean, shape: AttentionShape, blockLogits: number): Expr {
   const stack = (old: readonly Expr[], now: readonly Expr[]) =>
     op.concat(old.map((rows, head) => op.unsqueeze(op.concat([rows, now[head]!], 0), 0)), 0); // [kvHeads, past + rows, headDim]
   const cached = causal ? op.lengthOf(past.keys[0]!, 0) : undefined;
-  return attendBlocks(op, grouped, stack(past.keys, fresh.keys), stack(past.values, fresh.values), shape, cached);
+  return attendBlocks(op, grouped, stack(past.keys, fresh.keys), stack(past.values, fresh.values), shape, cached, blockLogits);
 }
 
 /**
  * Blocks of queries over all keys: grouped [kvHeads, rows, group · headDim], keys and values [kvHeads, total, headDim] → as grouped.
  * With `cached` (int64 [1], rows before the first query) it is causal.
  */
-export function attendBlocks(op: Ops, grouped: Expr, keys: Expr, values: Expr, shape: AttentionShape, cached?: Expr): Expr {
+export function attendBlocks(op: Ops, grouped: Expr, keys: Expr, values: Expr, shape: AttentionShape, cached?: Expr, blockLogits = maxLogits): Expr {
   const { heads, kvHeads, headDim } = shape;
   const group = heads / kvHeads;
   const rowCount = op.lengthOf(grouped, 1);
   const total = op.lengthOf(keys, 1);
-  const block = op.max(op.div(op.ints([Math.floor(maxLogits / heads)]), total), op.ints([1]));
+  const block = op.max(op.div(op.ints([Math.floor(blockLogits / heads)]), total), op.ints([1]));
   const trips = op.squeeze(op.div(op.add(rowCount, op.sub(block, op.ints([1]))), block), 0);
   const none = op.slice(grouped, op.ints([0]), op.ints([0]), 1, 'done');
   return op.loop(trips, [none], (o, turn, [done]) => {
