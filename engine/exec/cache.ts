@@ -82,6 +82,11 @@ export class Cache {
     return entry;
   }
 
+  /** The entry as it is; looking does not count as use. */
+  peek(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
   set({ key, slots, shown, meta, carriers }: Entry, root: string): void {
     const { policy } = this.#policy;
     if (policy === 'none') return;

@@ -1,6 +1,7 @@
 // The engine: what runs of one process share (devices, cache, lifetimes), and a run from a graph to its last event.
 import { randomUUID } from 'node:crypto';
 import type { Devices } from '../device/device.ts';
+import type { Json } from '../formats/json.ts';
 import type { Graph, NodeId } from '../graph/graph.ts';
 import type { Environment, Files, Registry, RequestMeta } from '../graph/node.ts';
 import { sentence, type NodeProblem } from '../graph/problems.ts';
@@ -8,13 +9,14 @@ import { SEED } from '../graph/types.ts';
 import { validate, type Checked, type ValidateOptions } from '../graph/validate.ts';
 import { Cache, type CachePolicy, type CacheStats } from './cache.ts';
 import { RefusedError } from './errors.ts';
-import { Emitter, type Receiver } from './events.ts';
+import { Emitter, type Place, type Receiver } from './events.ts';
 import { Execution, type ExecutionScope } from './execute.ts';
 import { Keys } from './keys.ts';
 import { Lifetime } from './lifetime.ts';
 import { Origins } from './origins.ts';
 import { constantsOf, Nodes, type PlanNode } from './plan.ts';
 import { Queue } from './queue.ts';
+import { knownShown } from './known.ts';
 import { createRecorder, type RunRecord } from './record.ts';
 import { Turn } from './turn.ts';
 
@@ -40,6 +42,11 @@ export interface RunOptions {
 }
 
 export interface RunResult extends RunRecord {
+  /**
+   * What is known to be shown for nodes of the graph, in its order, then for nodes made by expansion: by this run, or in the cache
+   * by an earlier one or an equal node, whose place then stands here. Nodes that were not asked for count too.
+   */
+  readonly known: ReadonlyMap<NodeId, { readonly ui: Json; readonly place: Place }>;
   /** Why some outputs were dropped before the run. */
   readonly problems: readonly NodeProblem[];
 }
@@ -115,6 +122,7 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
   };
   options.signal?.addEventListener('abort', interrupt);
   let status: 'success' | 'error' | 'interrupted' = 'error';
+  let known: RunResult['known'] = new Map();
   try {
     const plan = await keys.compute(checked.targets);
     cache.begin(plan);
@@ -126,6 +134,7 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
     execution = new Execution(scope, plan, new Set(hits));
     if (options.signal?.aborted === true) interrupt();
     status = await execution.run(checked.targets);
+    known = await knownShown(checked.graph, nodes, keys, cache, recorder.record().outputs);
   } finally {
     options.signal?.removeEventListener('abort', interrupt);
     cache.end();
@@ -134,7 +143,7 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
     emitter.close();
   }
   if (emitter.hasFailed) throw emitter.error;
-  return { ...recorder.record(), problems: checked.problems };
+  return { ...recorder.record(), problems: checked.problems, known };
 }
 
 function seedsOf(plan: readonly PlanNode[]): { node: NodeId; input: string; seed: bigint }[] {
