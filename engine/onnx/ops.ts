@@ -9,9 +9,9 @@ import type { Module, Parameter } from './module.ts';
 export interface BlockQuantized {
   readonly bits: 4 | 8;
   readonly block: number;
-  /** uint8 [out, in / block, block · bits / 8] */
+  /** uint8 [out, blocks, block · bits / 8], blocks = ⌈in / block⌉ */
   readonly packed: WeightRef;
-  /** float32 [out, in / block] */
+  /** float32 [out, blocks] */
   readonly scales: WeightRef;
 }
 

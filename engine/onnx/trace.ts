@@ -1,7 +1,7 @@
 // Traces a forward function into a Part: binds parameters to stored weights, checks their shapes, collects nodes.
 import type { Part, Expr } from './expr.ts';
 import type { Parameter } from './module.ts';
-import { Ops, type StoredWeight, type TraceState } from './ops.ts';
+import { Ops, type BlockQuantized, type StoredWeight, type TraceState } from './ops.ts';
 
 /** Finds where a weight is stored; undefined when the checkpoint has no such key. */
 export interface WeightSource {
@@ -28,11 +28,17 @@ export function trace(name: string, inputs: readonly Expr[], weights: WeightSour
 function checked(parameter: Parameter, weights: WeightSource): StoredWeight {
   const stored = weights.get(parameter.path);
   if (stored === undefined) throw new Error(`weight ${parameter.path} [${parameter.shape.join(', ')}] is not in the model files`);
-  const given = 'bits' in stored ? [stored.scales.shape[0]!, stored.scales.shape[1]! * stored.block] : stored.shape;
+  const given = 'bits' in stored ? blocksShape(parameter.shape, stored) : stored.shape;
   if (given.length !== parameter.shape.length || given.some((side, i) => side !== parameter.shape[i])) {
     throw new Error(`weight ${parameter.path} has shape [${given.join(', ')}], the model needs [${parameter.shape.join(', ')}]`);
   }
   return stored;
+}
+
+/** The shape of a block-quantised weight. Its last block may reach over the end, so inputs count as fitting if their number of blocks does. */
+function blocksShape([, inputs]: readonly number[], { scales, block }: BlockQuantized): readonly number[] {
+  const [outputs, blocks] = scales.shape as readonly [number, number];
+  return [outputs, inputs !== undefined && Math.ceil(inputs / block) === blocks ? inputs : blocks * block];
 }
 
 function rename(op: Ops, name: string, value: Expr): Expr {

@@ -1,0 +1,101 @@
+// Block quantisation of linear weights as ONNX Runtime's MatMulNBits reads them. Pure arithmetic: knows no files and no graph.
+// Layout: com.microsoft.MatMulNBits in ONNX Runtime's contrib operators.
+
+/** Blocks of `block` values along the inputs share one scale; values are (code − 2^(bits − 1)) · scale. */
+export interface BlockFormat {
+  readonly bits: 4 | 8;
+  readonly block: 32 | 128;
+}
+
+export interface QuantizedBlocks {
+  /** [out, blocks, block · bits / 8]; of two 4-bit codes in a byte the earlier is the low one. */
+  readonly packed: Uint8Array;
+  /** [out, blocks] */
+  readonly scales: Float32Array;
+}
+
+/** Steps of the code range that a block's largest value may take, as parts of it: clipping it a little often serves the others. */
+const candidates: Readonly<Record<4 | 8, readonly number[]>> = { 4: [1, 0.95, 0.9, 0.85, 0.8, 0.72], 8: [1, 0.98] };
+
+/** Blocks in a row of `inputs` values; the last one is filled up with zeros. */
+export function blocksIn(inputs: number, block: number): number {
+  return Math.ceil(inputs / block);
+}
+
+/**
+ * Quantises a weight [outputs, inputs], choosing for each block the scale with the least squared error among a few.
+ * Throws a RangeError when the values do not fill that shape or are not finite.
+ */
+export function quantizeBlocks(weight: Float32Array, [outputs, inputs]: readonly [number, number], { bits, block }: BlockFormat): QuantizedBlocks {
+  if (weight.length !== outputs * inputs) throw new RangeError(`a weight [${outputs}, ${inputs}] needs ${outputs * inputs} values, got ${weight.length}`);
+  const blocks = blocksIn(inputs, block);
+  const blockBytes = (block * bits) / 8;
+  const packed = new Uint8Array(outputs * blocks * blockBytes);
+  const scales = new Float32Array(outputs * blocks);
+  const values = new Float32Array(block);
+  for (let row = 0; row < outputs; row++) for (let i = 0; i < blocks; i++) {
+    const from = row * inputs + i * block;
+    values.fill(0);
+    values.set(weight.subarray(from, Math.min(from + block, (row + 1) * inputs)));
+    const at = row * blocks + i;
+    const scale = chooseScale(values, bits);
+    if (!Number.isFinite(scale)) throw new RangeError(`the weight [${outputs}, ${inputs}] is not finite in row ${row}`);
+    scales[at] = scale;
+    pack(values, bits, scales[at]!, packed, at * blockBytes);
+  }
+  return { packed, scales };
+}
+
+/** Signed: a block whose largest value is positive gets a negative scale, since codes reach one step further below zero than above. */
+function chooseScale(values: Float32Array, bits: 4 | 8): number {
+  let largest = 0;
+  let squares = 0;
+  for (const value of values) {
+    if (Math.abs(value) > Math.abs(largest)) largest = value;
+    squares += value * value;
+  }
+  if (!Number.isFinite(squares)) return NaN;
+  if (largest === 0) return 0;
+  const steps = 2 ** (bits - 1);
+  let best = NaN;
+  let least = Infinity;
+  for (const part of candidates[bits]) {
+    const step = (-largest * part) / steps;
+    let products = 0;
+    let codes = 0;
+    for (const value of values) {
+      const code = clampCode(Math.round(value / step), steps);
+      products += value * code;
+      codes += code * code;
+    }
+    // the best scale for these codes, and the squared error it leaves
+    const error = squares - (products * products) / codes;
+    if (error < least) [least, best] = [error, products / codes];
+  }
+  return best;
+}
+
+function clampCode(code: number, steps: number): number {
+  return code < -steps ? -steps : code > steps - 1 ? steps - 1 : code;
+}
+
+function pack(values: Float32Array, bits: 4 | 8, scale: number, packed: Uint8Array, at: number): void {
+  const steps = 2 ** (bits - 1);
+  const code = (value: number) => (scale === 0 ? steps : clampCode(Math.round(value / scale), steps) + steps);
+  if (bits === 8) values.forEach((value, i) => { packed[at + i] = code(value); });
+  else for (let i = 0; i < values.length; i += 2) packed[at + i / 2] = code(values[i]!) | (code(values[i + 1]!) << 4);
+}
+
+/** The weight [outputs, inputs] that the codes stand for. */
+export function dequantizeBlocks({ packed, scales }: QuantizedBlocks, [outputs, inputs]: readonly [number, number], { bits, block }: BlockFormat): Float32Array {
+  const blocks = blocksIn(inputs, block);
+  const blockBytes = (block * bits) / 8;
+  const steps = 2 ** (bits - 1);
+  return Float32Array.from({ length: outputs * inputs }, (_, index) => {
+    const [row, column] = [Math.floor(index / inputs), index % inputs];
+    const at = row * blocks + Math.floor(column / block);
+    const inner = column % block;
+    const byte = packed[at * blockBytes + (bits === 8 ? inner : inner >> 1)]!;
+    return ((bits === 8 ? byte : (byte >> (4 * (inner & 1))) & 15) - steps) * scales[at]!;
+  });
+}
