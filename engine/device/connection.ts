@@ -17,10 +17,17 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** What keeps the event loop going; a child's output is a socket, which its type does not tell. */
+interface Holding {
+  ref?(): void;
+  unref?(): void;
+}
+
 /** A call that a worker refused because it was cancelled before it began. */
 export class Cancelled extends Error {}
 
 const keptWords = 40;
+const outOfMemory = ' (the system does that when memory runs out)';
 const living = new Set<ChildProcess>();
 // a host that ends by process.exit() would leave a worker running until the end of its native run
 process.on('exit', () => { for (const child of living) child.kill('SIGKILL'); });
@@ -39,6 +46,7 @@ export class Connection {
   #nextId = 1;
   #loss: Loss | undefined;
   #endReason: string | undefined;
+  #isEnding = false;
 
   /** `onLoss` is called before the waiting calls are rejected. */
   constructor(threads: number, onLoss: () => void) {
@@ -50,18 +58,16 @@ export class Connection {
     if (this.#child.pid !== undefined) recordWorker(this.#child.pid);
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
-      (stream as unknown as { unref?(): void }).unref?.();
     }
     let begin!: () => void;
     const begun = new Promise<void>((resolve) => { begin = resolve; });
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(this.#lose(`worker could not be started or reached: ${error.message}`)));
-      this.#child.once('close', (code, signal) => resolve(this.#lose(`worker ${this.pid} ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`)));
+      this.#child.once('close', (code, signal) => resolve(this.#lose(`worker ${this.pid} ended ${signal === null ? `with exit code ${code}` : `by ${signal}${signal === 'SIGKILL' ? outOfMemory : ''}`}`)));
     });
     this.ready = Promise.race([begun, this.ended.then((loss) => { throw new DeviceError(loss.reason); })]);
     this.ready.catch(() => undefined);
     this.#child.on('message', (message: FromWorker) => ('ready' in message ? begin() : this.#settle(message)));
-    this.#child.unref();
     this.holdHostOpen(false);
   }
 
@@ -96,16 +102,23 @@ export class Connection {
 
   /** Kills the worker and waits until it and its shared files are gone. */
   async end(): Promise<void> {
-    this.#child.ref();
     this.holdHostOpen(true);
+    this.#isEnding = true;
     this.kill('worker was closed');
     await this.ended;
   }
 
-  /** An idle worker must not keep its host alive: it ends when the channel closes. */
+  /**
+   * An idle worker must not keep its host alive: it ends when the channel closes. While a call waits, the process and its output are held
+   * too: the channel of a killed worker closes first, and the host would end without having heard of the loss.
+   */
   holdHostOpen(wanted: boolean): void {
-    if (wanted) this.#child.channel?.ref();
-    else this.#child.channel?.unref();
+    if (this.#isEnding) return;
+    const { channel, stdout, stderr } = this.#child;
+    for (const one of [this.#child, channel, stdout, stderr] as (Holding | null | undefined)[]) {
+      if (wanted) one?.ref?.();
+      else one?.unref?.();
+    }
   }
 
   /** What the worker printed since the last time this was asked. ONNX Runtime prints causes that its exceptions do not carry. */
