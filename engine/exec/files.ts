@@ -1,7 +1,7 @@
 // The real Files: names to paths, confined to their folders after symlinks are followed, and saving under the next free number.
 // A file appears whole or not at all.
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, link, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Files, FolderKind, SavedFile } from '../graph/node.ts';
 import { fillPrefix } from './prefix.ts';
@@ -34,6 +34,7 @@ export function openFiles({ models = [], given = [], ...relative }: FileFolders)
     },
     list: (kind, extensions) => listFiles(folders[kind], extensions),
     save: (kind, prefix, extension, bytes, vars) => saveFile(folders[kind], kind, prefix, extension, bytes, vars),
+    checkWritable: (kind) => checkWritable(folders[kind]),
     models: () => modelFolders,
   };
 }
@@ -46,12 +47,15 @@ function splitAnnotation(name: string): { readonly name: string; readonly kind?:
 
 /** The path with symlinks followed. */
 async function existingFile(file: string, folder: string, name: string): Promise<string> {
+  let isDirectory = false;
   try {
-    if ((await stat(file)).isFile()) return await realpath(file);
+    const found = await stat(file);
+    if (found.isFile()) return await realpath(file);
+    isDirectory = found.isDirectory();
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) throw new Error(`${JSON.stringify(name)} in ${folder} cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  throw new Error(`there is no file ${JSON.stringify(name)} in ${folder}`);
+  throw new Error(`there is no file ${JSON.stringify(name)} in ${folder}${isDirectory ? ': that is a folder' : ''}`);
 }
 
 function isInside(folder: string, file: string): boolean {
@@ -74,12 +78,13 @@ async function listFiles(folder: string, extensions: readonly string[] | undefin
 
 async function saveFile(root: string, kind: FolderKind, prefix: string, extension: string, bytes: Uint8Array, vars: Readonly<Record<string, string>> = {}): Promise<SavedFile> {
   const filled = fillPrefix(prefix, vars, new Date());
+  if (filled.includes('\0')) throw new Error(`the file name prefix ${JSON.stringify(prefix)} holds a zero character, which no file name may`);
   const target = path.resolve(root, filled.replaceAll('\\', '/'));
   const folder = /[\\/]$|^$/.test(filled) ? target : path.dirname(target);
   const name = folder === target ? '' : path.basename(target);
   if (!isInside(root, folder)) throw new Error(`the file name prefix ${JSON.stringify(prefix)} leads out of the ${kind} folder ${root}; use a name or a subfolder of it`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     // A link in the folder may lead elsewhere.
     if (!isInside(await realpath(root), await realpath(folder))) throw new Error(`the subfolder of the prefix ${JSON.stringify(prefix)} is a link out of the ${kind} folder ${root}`);
     const filename = await writeNumbered(folder, name, extension, bytes);
@@ -87,6 +92,39 @@ async function saveFile(root: string, kind: FolderKind, prefix: string, extensio
   } catch (error) {
     throw explained(error, folder, bytes.byteLength);
   }
+}
+
+/** Like `mkdir -p`. Not with `recursive`: Node repeats that for ever where a folder can never appear, such as in /proc, and tells ENOENT on a read-only disk. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (await isFolder(folder)) return;
+    const parent = path.dirname(folder);
+    if (codeOf(error) !== 'ENOENT' || parent === folder) throw error;
+    if (!(await isFolder(parent))) await makeFolder(parent);
+    await mkdir(folder).catch(async (again: unknown) => {
+      if (!(await isFolder(folder))) throw again; // someone else may have made it meanwhile
+    });
+  }
+}
+
+/** Throws where nothing could be saved, before a long run begins. Makes nothing: the first folder above that exists must take files. */
+async function checkWritable(folder: string): Promise<void> {
+  for (let found = folder; ; found = path.dirname(found)) {
+    try {
+      const kind = await stat(found);
+      if (!kind.isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
+      await access(found, constants.W_OK | constants.X_OK);
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || path.dirname(found) === found) throw explained(error, found, 0);
+    }
+  }
+}
+
+function isFolder(file: string): Promise<boolean> {
+  return stat(file).then((found) => found.isDirectory(), () => false);
 }
 
 /** Writes beside the final name, then puts the file there without replacing one. */
@@ -150,7 +188,7 @@ export function explained(error: unknown, folder: string, bytes: number): Error 
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return because(`the disk is full: ${(bytes / 1e6).toFixed(1)} MB could not be written to ${folder}; free some space or choose another folder with --output`);
+      return because(`the disk is full: ${bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`} could not be written to ${folder}; free some space or choose another folder with --output`);
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
@@ -158,6 +196,10 @@ export function explained(error: unknown, folder: string, bytes: number): Error 
     case 'ENOTDIR':
     case 'EEXIST':
       return because(`${folder} is no folder; remove the file in its place or choose another folder with --output`);
+    case 'ENOENT':
+      return because(`the folder ${folder} cannot be made; choose another with --output`);
+    case 'ENAMETOOLONG':
+      return because(`the name of a file or folder in ${folder} would be too long; choose a shorter one`);
     default:
       return error instanceof Error ? error : new Error(String(error));
   }

@@ -135,6 +135,8 @@ export interface Files {
   list(kind: FolderKind, extensions?: readonly string[]): Promise<readonly string[]>;
   /** Writes `<prefix>_00001_.<extension>` with the next free number, atomically; `prefix` may hold subfolders and %date% words (`vars` fills others). */
   save(kind: FolderKind, prefix: string, extension: string, bytes: Uint8Array, vars?: Readonly<Record<string, string>>): Promise<SavedFile>;
+  /** Throws saying why when nothing can be saved into a folder; for checks before a long run. */
+  checkWritable(kind: FolderKind): Promise<void>;
   /** Folders that hold models: absolute paths, the first is the default place. */
   models(): readonly string[];
 }

@@ -2,7 +2,7 @@
 import { encodePng } from '../../engine/image/encode.ts';
 import { pixelsFromFloat } from '../../engine/image/pixels.ts';
 import type { Json } from '../../engine/formats/json.ts';
-import { defineNode, type FolderKind, type Image, type NodeContext, type RequestMeta, type Type } from '../../engine/graph/node.ts';
+import { defineNode, type Environment, type FolderKind, type Image, type NodeContext, type RequestMeta, type Type } from '../../engine/graph/node.ts';
 import { IMAGE, STRING } from '../../engine/graph/types.ts';
 import { encodeJson } from '../../engine/formats/json.ts';
 
@@ -31,6 +31,7 @@ export const SaveImage = defineNode({
   },
   outputs: [],
   output: true,
+  validate: { inputs: ['filename_prefix'], check: (_given, _types, env) => checkFolder('output', env) },
   async run({ images, filename_prefix: prefix }, context) {
     await save(images, 'output', prefix, 4, context);
     return [];
@@ -50,6 +51,11 @@ export const PreviewImage = defineNode({
     return [];
   },
 });
+
+/** A folder that cannot be written to is told before the pictures are made, not after. */
+function checkFolder(kind: FolderKind, { files }: Environment): Promise<true | string> {
+  return files.checkWritable(kind).then(() => true as const, (error: Error) => error.message);
+}
 
 async function save(images: Image, kind: FolderKind, prefix: string, level: number, context: NodeContext): Promise<void> {
   const metadata = metadataOf(context.request);

@@ -42,7 +42,7 @@ describe('resolve', () => {
   it('names the folder when a file is not there', async () => {
     const { files, folders } = await setUp();
     await expect(files.resolve('dog.png')).rejects.toThrow(`there is no file "dog.png" in ${folders.input}`);
-    await expect(files.resolve('sub')).rejects.toThrow('there is no file "sub"');
+    await expect(files.resolve('sub')).rejects.toThrow(`there is no file "sub" in ${folders.input}: that is a folder`);
     await expect(files.resolve('')).rejects.toThrow('there is no file ""');
     await expect(files.resolve('cat.png/x')).rejects.toThrow('there is no file "cat.png/x"');
   });
@@ -107,9 +107,39 @@ describe('save', () => {
     await expect(files.save('output', 'a', 'png', bytes)).rejects.toThrow('the folder /sys cannot be written to; change its permissions or choose another with --output');
   });
 
+  // Node's own recursive mkdir repeats for ever there.
+  it.skipIf(process.platform !== 'linux')('gives up where a folder can never be made', async () => {
+    const files = openFiles({ input: '/proc', output: '/proc/no/such/folder', temp: '/proc/none' });
+    await expect(files.save('output', 'a', 'png', bytes)).rejects.toThrow('the folder /proc/no/such/folder cannot be made');
+    await expect(files.save('temp', 'a', 'png', bytes)).rejects.toThrow('the folder /proc/none cannot be made');
+  });
+
+  it('makes a deep folder once, however many save at once, and reads names that no file can have', async () => {
+    const { files, folders } = await setUp();
+    const saved = await Promise.all(Array.from({ length: 8 }, () => files.save('output', 'a/b/c/d/e', 'png', bytes)));
+    expect((await readdir(join(folders.output, 'a', 'b', 'c', 'd'))).sort()).toEqual(saved.map(({ filename }) => filename).sort());
+    await expect(files.save('output', 'a\0b', 'png', bytes)).rejects.toThrow('zero character');
+    await expect(files.save('output', 'y'.repeat(400), 'png', bytes)).rejects.toThrow(`the name of a file or folder in ${folders.output} would be too long`);
+  });
+
+  it('knows beforehand where nothing can be saved, and makes nothing for that', async () => {
+    const { files, folders, root } = await setUp();
+    await files.checkWritable('output');
+    await rm(folders.output, { recursive: true });
+    await files.checkWritable('output');
+    expect(await readdir(root)).not.toContain('output');
+    await writeFile(folders.output, '');
+    await expect(files.checkWritable('output')).rejects.toThrow(`${folders.output} is no folder`);
+    if (process.getuid?.() === 0) return; // root may write anywhere
+    await rm(folders.output);
+    await mkdir(folders.output, { mode: 0o555 });
+    await expect(files.checkWritable('output')).rejects.toThrow(`the folder ${folders.output} cannot be written to`);
+  });
+
   it('explains a full disk', () => {
     const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     expect(explained(error, '/out', 2_500_000).message).toBe('the disk is full: 2.5 MB could not be written to /out; free some space or choose another folder with --output');
+    expect(explained(error, '/out', 2500).message).toContain('the disk is full: 2.5 kB');
   });
 
   // A limit on file sizes breaks off writing as a full disk does, and needs no privileges.

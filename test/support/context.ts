@@ -86,6 +86,7 @@ function filesIn(folder: Record<FolderKind, string>): Files {
       await writeFile(path, bytes);
       return { filename, subfolder, type: kind, path };
     },
+    checkWritable: async () => {},
     models: () => [],
   };
 }
