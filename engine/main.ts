@@ -9,6 +9,7 @@ import { createHost } from './cli/host.ts';
 import { infoCommands } from './cli/info.ts';
 import { loadPacks, type LoadedPack } from './cli/packs.ts';
 import { runCommand } from './cli/run.ts';
+import { serveCommand } from './cli/serve.ts';
 import { isUserMistake } from './cli/mistakes.ts';
 import { nearestNames } from './graph/nearest.ts';
 import type { HostCommand } from './cli/command.ts';
@@ -62,7 +63,7 @@ function takePackOptions(words: readonly string[]): { folders: readonly string[]
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
   const commands = new Map<string, HostCommand>();
-  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, ...infoCommands]) {
+  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, serveCommand, ...infoCommands]) {
     if (commands.has(command.name)) throw new UsageError(`two node packs bring a command called ${command.name}: load only one of them`);
     commands.set(command.name, command);
   }

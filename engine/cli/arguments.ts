@@ -16,11 +16,20 @@ export function readArguments(words: readonly string[], command: Pick<Command, '
   }
   options['help'] = { type: 'boolean', short: 'h' };
   try {
-    const { positionals, values } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
+    const { positionals, values } = parseArgs({ args: withBareValues(words, command), options, allowPositionals: true, strict: true });
     return { positionals, options: values as CommandArguments['options'] };
   } catch (error) {
     throw new UsageError(explain(error as NodeJS.ErrnoException, command));
   }
+}
+
+/** Options that may stand without a value get theirs written out. */
+function withBareValues(words: readonly string[], { options }: Pick<Command, 'options'>): string[] {
+  return words.map((word, i) => {
+    const bare = word.startsWith('--') ? options[word.slice(2)]?.bare : undefined;
+    const next = words[i + 1];
+    return bare !== undefined && (next === undefined || next.startsWith('-')) ? `${word}=${bare}` : word;
+  });
 }
 
 function explain(error: NodeJS.ErrnoException, command: Pick<Command, 'name' | 'options'>): string {
@@ -39,8 +48,8 @@ export function commandHelp(command: Pick<Command, 'summary' | 'usage' | 'option
   return [`${command.summary}.`, '', `Usage: bagelgraph ${command.usage} [options]`, '', 'Options:', ...table([...rows, ['--help', 'this text']]), ''].join('\n');
 }
 
-function flagText(name: string, { value, short, multiple }: CommandOption): string {
-  return `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}${multiple === true ? ' …' : ''}`;
+function flagText(name: string, { value, short, multiple, bare }: CommandOption): string {
+  return `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : bare === undefined ? ` ${value}` : ` [${value}]`}${multiple === true ? ' …' : ''}`;
 }
 
 /** Two columns, indented. */

@@ -1,10 +1,13 @@
 // What a command of ours is and gets. Commands of packs are content with less (graph/node.ts: Command).
+import type { Devices } from '../device/device.ts';
 import type { Command, CommandArguments, CommandHost } from '../graph/node.ts';
 import type { LoadedPack } from './packs.ts';
 
 /** A host with what only our own commands may use. */
 export interface FullHost extends CommandHost {
   readonly packs: readonly LoadedPack[];
+  /** The devices asked for, each opened at its first use. */
+  lazyDevices(): Devices;
   close(): Promise<void>;
 }
 

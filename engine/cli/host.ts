@@ -1,7 +1,8 @@
 // What the composition root lends to commands: terminals, devices that open at first use, Ctrl-C, and runs of workflows.
-import type { Devices } from '../device/device.ts';
+import type { Device, Devices } from '../device/device.ts';
 import type { CommandArguments } from '../graph/node.ts';
 import { logged } from '../device/logged.ts';
+import { lazyDevice } from '../device/lazy.ts';
 import { openProcessDevice } from '../device/process.ts';
 import { parseDeviceNames, threadsPerDevice } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
@@ -13,6 +14,7 @@ import { runForm } from './run.ts';
 
 export function createHost(packs: readonly LoadedPack[], args: CommandArguments): FullHost {
   let opened: Promise<Devices> | undefined;
+  let lazy: Devices | undefined;
   const interrupt = watchInterrupt();
   const host: FullHost = {
     packs,
@@ -20,23 +22,38 @@ export function createHost(packs: readonly LoadedPack[], args: CommandArguments)
     stderr: { write: (text) => process.stderr.write(text), isTTY: process.stderr.isTTY === true, get columns() { return process.stderr.columns ?? 80; } },
     signal: interrupt.signal,
     devices: () => (opened ??= openDevices(args)),
+    lazyDevices: () => (lazy ??= lazyDevices(args)),
     modelFolders: () => modelFolders(folderOptions(args)),
     runForm: (workflow, inputs, given) => runForm(workflow, inputs, given, host),
     async close() {
       interrupt.end();
-      for (const device of (await opened?.catch(() => undefined))?.values() ?? []) await device.close();
+      for (const devices of [await opened?.catch(() => undefined), lazy]) for (const device of devices?.values() ?? []) await device.close();
     },
   };
   return host;
 }
 
-async function openDevices({ options }: CommandArguments): Promise<Devices> {
+async function openDevices(args: CommandArguments): Promise<Devices> {
+  const opening = deviceOpeners(args).map(({ open }) => open());
+  const devices = await Promise.all(opening);
+  return new Map(devices.map((device) => [device.name, device]));
+}
+
+function lazyDevices(args: CommandArguments): Devices {
+  return new Map(deviceOpeners(args).map(({ name, open }) => [name, lazyDevice(name, open)]));
+}
+
+function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; open(): Promise<Device> }[] {
   const names = deviceNames(typeof options['devices'] === 'string' ? options['devices'] : 'cpu:0');
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1`);
-  const devices = await Promise.all(names.map(({ name }) => openProcessDevice({ name, provider: 'cpu', threads })));
-  const told = debugLevel >= 2 ? devices.map((device) => logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`))) : devices;
-  return new Map(told.map((device) => [device.name, device]));
+  return names.map(({ name }) => ({
+    name,
+    async open() {
+      const device = await openProcessDevice({ name, provider: 'cpu', threads });
+      return debugLevel >= 2 ? logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`)) : device;
+    },
+  }));
 }
 
 function deviceNames(text: string): ReturnType<typeof parseDeviceNames> {

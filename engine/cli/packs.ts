@@ -7,6 +7,8 @@ import { UsageError } from './arguments.ts';
 export interface LoadedPack extends Pack {
   /** Folder name, for messages. */
   readonly name: string;
+  /** Absolute. */
+  readonly folder: string;
 }
 
 /** Packs in the order of `folders`; each holds an index file. Throws naming a pack that cannot be loaded. */
@@ -24,5 +26,6 @@ async function loadPack(folder: string): Promise<LoadedPack> {
     throw new UsageError(`node pack ${folder} cannot be loaded: ${(error as Error).message}`);
   }
   if (!Array.isArray(module.nodes)) throw new UsageError(`node pack ${folder} exports no list called nodes: an index.js exports { nodes, commands?, web? }`);
-  return { name, nodes: module.nodes, ...(module.commands === undefined ? {} : { commands: module.commands }), ...(module.web === undefined ? {} : { web: module.web }) };
+  const home = path.resolve(path.dirname(file));
+  return { name, folder: home, nodes: module.nodes, ...(module.commands === undefined ? {} : { commands: module.commands }), ...(module.web === undefined ? {} : { web: path.resolve(home, module.web) }) };
 }

@@ -17,6 +17,7 @@ import { Origins } from './origins.ts';
 import { constantsOf, Nodes, type PlanNode } from './plan.ts';
 import { Queue } from './queue.ts';
 import { knownShown } from './known.ts';
+import { SharedLanes } from './ready.ts';
 import { createRecorder, type RunRecord } from './record.ts';
 import { Turn } from './turn.ts';
 
@@ -26,6 +27,8 @@ export interface EngineOptions {
   readonly files: Files;
   /** Default: least recently used under a budget of a quarter of the memory. */
   readonly cache?: CachePolicy;
+  /** Runs at once; they share devices, a node at a time on each. Default 1. */
+  readonly concurrency?: number;
 }
 
 export interface RunOptions {
@@ -55,7 +58,7 @@ export interface Engine {
   /** What of the graph can run, and what is wrong with the rest. */
   validate(graph: Graph, options?: ValidateOptions): Promise<Checked>;
   /**
-   * Runs a graph; runs take turns. Resolves when the last event was sent, however the run ended.
+   * Runs a graph; runs take turns, or overlap as far as `concurrency` allows. Resolves when the last event was sent, however the run ended.
    * Rejects with a RefusedError when nothing of the graph can run, and with what `emit` throws.
    */
   run(graph: Graph | Checked, options?: RunOptions): Promise<RunResult>;
@@ -66,13 +69,13 @@ export interface Engine {
   readonly queueLength: number;
 }
 
-export function createEngine({ registry, devices, files, cache: policy = { policy: 'bytes' } }: EngineOptions): Engine {
+export function createEngine({ registry, devices, files, cache: policy = { policy: 'bytes' }, concurrency = 1 }: EngineOptions): Engine {
   const environment: Environment = { files, devices };
   const lifetime = new Lifetime(devices);
   const cache = new Cache(policy, lifetime);
   const origins = new Origins();
-  const queue = new Queue();
-  const shared: Shared = { registry, environment, lifetime, cache, origins };
+  const queue = new Queue(concurrency);
+  const shared: Shared = { registry, environment, lifetime, cache, origins, lanes: new SharedLanes() };
   return {
     validate: (graph, options) => validate(graph, registry, environment, options),
     async run(graph, options = {}) {
@@ -80,7 +83,7 @@ export function createEngine({ registry, devices, files, cache: policy = { polic
       if (checked.refusal !== undefined) throw new RefusedError(checked.refusal, checked.problems);
       return queue.add(() => run(shared, checked, options));
     },
-    clear: (what) => queue.add(async () => {
+    clear: (what) => queue.alone(async () => {
       cache.clear(what);
       await lifetime.flush();
     }),
@@ -95,6 +98,7 @@ interface Shared {
   readonly lifetime: Lifetime;
   readonly cache: Cache;
   readonly origins: Origins;
+  readonly lanes: SharedLanes;
 }
 
 async function run(shared: Shared, checked: Checked, options: RunOptions): Promise<RunResult> {
@@ -109,7 +113,7 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
   const nodes = new Nodes(checked.graph, shared.registry, checked.constants);
   const keys = new Keys(nodes, environment, runId);
   const scope: ExecutionScope = {
-    nodes, keys, cache, lifetime, origins: shared.origins, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: environment.devices,
+    nodes, keys, cache, lifetime, origins: shared.origins, lanes: shared.lanes, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: environment.devices,
     request: options.request ?? { prompt: null, extras: new Map() }, wantsPreviews: options.wantsPreviews ?? (() => false), lastPreviewAt: -Infinity,
     stop: (reason) => stop.abort(reason),
   };

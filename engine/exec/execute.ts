@@ -15,7 +15,7 @@ import type { Carrier, Lifetime } from './lifetime.ts';
 import { addResult, emptySlots, isBlocked, isExpansion, mergeShown, type InputList, type Slots } from './lists.ts';
 import type { Origins } from './origins.ts';
 import type { PlanNode } from './plan.ts';
-import { hostLane, ReadyList } from './ready.ts';
+import { hostLane, ReadyList, type SharedLanes } from './ready.ts';
 import { findCycle } from './stall.ts';
 import { Task, type Outcome } from './task.ts';
 
@@ -25,6 +25,8 @@ export interface ExecutionScope extends RunScope {
   readonly cache: Cache;
   readonly lifetime: Lifetime;
   readonly origins: Origins;
+  /** Lanes of the devices, shared with other runs. */
+  readonly lanes: SharedLanes;
   /** Aborts `signal` because the run failed. */
   stop(reason: unknown): void;
 }
@@ -34,7 +36,7 @@ export class Execution {
   readonly #hits: ReadonlySet<NodeId>;
   readonly #tasks = new Map<NodeId, Task>();
   readonly #byKey = new Map<string, Task>();
-  readonly #ready = new ReadyList<Task>();
+  readonly #ready: ReadyList<Task>;
   readonly #running = new Set<Task>();
   /** Done tasks whose waiting tasks have not been told yet. */
   readonly #settled: Task[] = [];
@@ -49,6 +51,7 @@ export class Execution {
   constructor(scope: ExecutionScope, plan: readonly PlanNode[], hits: ReadonlySet<NodeId>) {
     this.#scope = scope;
     this.#hits = hits;
+    this.#ready = new ReadyList(scope.lanes);
     // Those that were hits will not read their sources; should one be evicted first, it registers when it is demanded.
     for (const node of plan) if (!hits.has(node.id)) this.#register(node);
   }
@@ -58,6 +61,7 @@ export class Execution {
     const { signal, lifetime } = this.#scope;
     const wake = () => this.#wake?.();
     signal.addEventListener('abort', wake);
+    const stopListening = this.#scope.lanes.listen(wake);
     try {
       if (!signal.aborted) for (const id of targets) this.#demand(this.#task(id));
       this.#settle();
@@ -65,6 +69,7 @@ export class Execution {
     } finally {
       while (this.#running.size > 0) await this.#nextEnd();
       signal.removeEventListener('abort', wake);
+      stopListening();
       for (const task of this.#tasks.values()) this.#letGo(task);
       await lifetime.flush();
     }
@@ -84,10 +89,10 @@ export class Execution {
         continue;
       }
       // Only while nothing runs: a node may use what it found (a context it recalled) without being given it.
-      if (lifetime.hasDying && this.#running.size === 0) await lifetime.flush();
+      if (lifetime.hasDying && !lifetime.isInUse) await lifetime.flush();
       const task = this.#ready.take();
       if (task !== undefined) this.#start(task);
-      else if (this.#running.size > 0) await this.#nextEnd();
+      else if (this.#running.size > 0 || this.#ready.isWaiting) await this.#nextEnd();
       else return this.#failStalled();
     }
   }
@@ -202,12 +207,14 @@ export class Execution {
   #start(task: Task): void {
     task.phase = 'running';
     this.#running.add(task);
+    this.#scope.lifetime.beginUse();
     this.#perform(task).catch((error: unknown) => this.#fail(task, error)).then(() => this.#end(task)).catch((error: unknown) => this.#fail(task, error));
   }
 
   /** Its lanes are free again; it is done, or waits for what it asked for meanwhile. */
   #end(task: Task): void {
     this.#running.delete(task);
+    this.#scope.lifetime.endUse();
     this.#ready.leave(task);
     const wake = this.#wake;
     this.#wake = undefined;

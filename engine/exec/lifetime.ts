@@ -20,6 +20,7 @@ export class Lifetime {
   readonly #holders = new Map<Carrier, number>();
   #dying = new Set<Carrier>();
   #knowsCarriers = false;
+  #users = 0;
 
   constructor(devices: Devices) {
     this.#devices = devices;
@@ -27,6 +28,19 @@ export class Lifetime {
 
   get hasDying(): boolean {
     return this.#dying.size > 0;
+  }
+
+  /** A node runs, of whichever run. */
+  beginUse(): void {
+    this.#users++;
+  }
+
+  endUse(): void {
+    this.#users--;
+  }
+
+  get isInUse(): boolean {
+    return this.#users > 0;
   }
 
   /** The values in `slots` that keep device memory alive: by the declared type, by what is known of the value, or inside lists and plain objects. */
@@ -82,8 +96,9 @@ export class Lifetime {
     }
   }
 
-  /** Frees what released values held. Call it while no node runs: a node may use what it found without being given it. */
+  /** Frees what released values held; while a node runs nothing, for it may use what it found without being given it. */
   async flush(): Promise<void> {
+    if (this.isInUse) return;
     const dying = [...this.#dying];
     this.#dying = new Set();
     const rest = this.held(dying);

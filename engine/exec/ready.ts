@@ -19,11 +19,46 @@ interface Queue<T extends Candidate> {
   readonly byRank: readonly [Heap<T>, Heap<T>, Heap<T>, Heap<T>];
 }
 
+/** Lanes that runs share: those of devices. Each run has a `host` lane of its own. */
+export class SharedLanes {
+  readonly #busy = new Set<string>();
+  readonly #listeners = new Set<() => void>();
+
+  isBusy(lane: string): boolean {
+    return this.#busy.has(lane);
+  }
+
+  take(lane: string): void {
+    this.#busy.add(lane);
+  }
+
+  leave(lane: string): void {
+    this.#busy.delete(lane);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls `listener` whenever a lane becomes free; returns what ends that. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
 export class ReadyList<T extends Candidate> {
+  readonly #shared: SharedLanes;
   /** Candidates with equal lanes wait together, so that a busy lane is skipped at once. */
   readonly #queues = new Map<string, Queue<T>>();
-  readonly #busy = new Set<string>();
   readonly #waiting = new Set<T>();
+  #isHostBusy = false;
+
+  constructor(shared: SharedLanes = new SharedLanes()) {
+    this.#shared = shared;
+  }
+
+  /** True when some wait, be it for lanes that other runs have taken. */
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
 
   add(candidate: T): void {
     const id = candidate.lanes.length === 1 ? candidate.lanes[0]! : candidate.lanes.join(' ');
@@ -42,19 +77,29 @@ export class ReadyList<T extends Candidate> {
   take(): T | undefined {
     let best: T | undefined;
     for (const { lanes, byRank } of this.#queues.values()) {
-      if (lanes.length > 0 && lanes.some((lane) => this.#busy.has(lane))) continue;
+      if (lanes.length > 0 && lanes.some((lane) => this.#isBusy(lane))) continue;
       const first = this.#first(byRank);
       if (first !== undefined && (best === undefined || first.rank < best.rank || (first.rank === best.rank && first.place < best.place))) best = first;
     }
     if (best === undefined) return undefined;
     this.#waiting.delete(best);
-    for (const lane of best.lanes) this.#busy.add(lane);
+    for (const lane of best.lanes) {
+      if (lane === hostLane) this.#isHostBusy = true;
+      else this.#shared.take(lane);
+    }
     return best;
   }
 
   /** Its lanes are free again. */
   leave(candidate: T): void {
-    for (const lane of candidate.lanes) this.#busy.delete(lane);
+    for (const lane of candidate.lanes) {
+      if (lane === hostLane) this.#isHostBusy = false;
+      else this.#shared.leave(lane);
+    }
+  }
+
+  #isBusy(lane: string): boolean {
+    return lane === hostLane ? this.#isHostBusy : this.#shared.isBusy(lane);
   }
 
   /** The first of the best rank. Entries that were taken, or stand under an old rank, are passed over here. */

@@ -151,6 +151,8 @@ export interface Environment {
 export interface RequestMeta {
   readonly prompt: Json;
   readonly extras: ReadonlyMap<string, Json>;
+  /** Nodes may use both, but keep them out of the files they write. */
+  readonly isHidden?: true;
 }
 
 /** The graph while it runs, with the nodes that expansions added. */
@@ -265,6 +267,8 @@ export interface CommandOption {
   readonly type: 'string' | 'boolean';
   readonly multiple?: true;
   readonly description: string;
+  /** Its value when it is given without one. */
+  readonly bare?: string;
   /** Shown in help in place of a value, such as WxH. */
   readonly value?: string;
   readonly short?: string;

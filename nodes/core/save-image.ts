@@ -70,8 +70,9 @@ async function save(images: Image, kind: FolderKind, prefix: string, level: numb
   context.show(new Map([['images', shown]]));
 }
 
-function metadataOf({ prompt, extras }: RequestMeta): Map<string, string> {
+function metadataOf({ prompt, extras, isHidden }: RequestMeta): Map<string, string> {
   const metadata = new Map<string, string>();
+  if (isHidden === true) return metadata;
   if (prompt !== null) metadata.set('prompt', encodeJson(prompt));
   for (const [name, json] of extras) metadata.set(name, encodeJson(json));
   return metadata;
