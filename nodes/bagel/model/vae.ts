@@ -66,10 +66,10 @@ class AttnBlock extends Layer {
   forward(op: Ops, x: Expr): Expr {
     const channels = this.#channels;
     const normal = op.call(this.norm, x);
-    const pixels = (conv: Conv2d) => op.transpose(op.reshape(op.call(conv, normal), [1, channels, 'pixels']), [0, 2, 1]); // [1, pixels, channels]
-    const attended = attendBlocks(op, pixels(this.q), pixels(this.k), pixels(this.v), { heads: 1, kvHeads: 1, headDim: channels });
+    const pixels = (conv: Conv2d) => op.transpose(op.reshape(op.call(conv, normal), [channels, 'pixels']), [1, 0]); // [pixels, channels]
+    const attended = attendBlocks(op, pixels(this.q), pixels(this.k), pixels(this.v), { heads: 1, headDim: channels });
     const shape = op.emit('Shape', [x], 'int64', [4]);
-    return op.add(x, op.call(this.proj_out, op.reshapeTo(op.transpose(attended, [0, 2, 1]), shape, x.dims)));
+    return op.add(x, op.call(this.proj_out, op.reshapeTo(op.transpose(attended, [1, 0]), shape, x.dims)));
   }
 }
 

@@ -38,9 +38,8 @@ class SelfAttention extends Module {
   forward(op: Ops, x: Expr): Expr {
     const heads = this.#heads;
     const headDim = this.#hidden / heads;
-    const project = (layer: Linear) => op.transpose(op.reshape(op.call(layer, x), [x.dims[0]!, heads, headDim]), [1, 0, 2]); // [heads, tokens, headDim]
-    const attended = attendBlocks(op, project(this.q_proj), project(this.k_proj), project(this.v_proj), { heads, kvHeads: heads, headDim });
-    return op.call(this.out_proj, op.reshape(op.transpose(attended, [1, 0, 2]), [x.dims[0]!, this.#hidden]));
+    const attended = attendBlocks(op, op.call(this.q_proj, x), op.call(this.k_proj, x), op.call(this.v_proj, x), { heads, headDim });
+    return op.call(this.out_proj, attended);
   }
 }
 
