@@ -144,7 +144,7 @@ async function originalOf(form: Form, folders: SiteFolders): Promise<string> {
   }
   const text = (key: string) => (isJsonObject(written) && typeof written.get(key) === 'string' ? (written.get(key) as string) : undefined);
   const filename = text('filename');
-  if (filename === undefined || filename === '') throw new HttpError(400, 'original_ref must name the picture: {"filename", "subfolder", "type"}');
+  if (filename === undefined || filename === '' || filename.startsWith('/') || filename.includes('..')) throw new HttpError(400, 'original_ref must name the picture: {"filename", "subfolder", "type"}');
   const file = await confinedPath(folders[kindOf(text('type') ?? 'output')], text('subfolder') ?? '', path.basename(filename));
   if (file === undefined || !(await isFile(file))) throw new HttpError(400, `there is no picture ${JSON.stringify(filename)} to mask`);
   return file;
