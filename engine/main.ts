@@ -7,7 +7,7 @@ import { debugLevel } from './cli/debug.ts';
 import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
 import { infoCommands } from './cli/info.ts';
-import { loadPacks, type LoadedPack } from './cli/packs.ts';
+import { customNodeFolders, loadOtherPacks, loadPacks, type LoadedPack } from './cli/packs.ts';
 import { runCommand } from './cli/run.ts';
 import { serveCommand } from './cli/serve.ts';
 import { isUserMistake } from './cli/mistakes.ts';
@@ -18,7 +18,8 @@ const builtInPacks = ['core', 'bagel'].map((name) => fileURLToPath(new URL(`../n
 
 async function main(words: readonly string[]): Promise<number> {
   const { folders, words: [name, ...rest] } = takePackOptions(words);
-  const packs = await loadPacks([...builtInPacks, ...folders]);
+  const own = await loadPacks(builtInPacks);
+  const packs = [...own, ...await loadOtherPacks([...customFolders(words), ...folders], own, (message) => process.stderr.write(`bagelgraph: ${message}\n`))];
   const commands = collectCommands(packs);
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     process.stdout.write(overview([...commands.values()]));
@@ -59,6 +60,12 @@ function takePackOptions(words: readonly string[]): { folders: readonly string[]
     else throw new UsageError('--node-pack needs the folder of a pack');
   }
   return { folders, words: others };
+}
+
+/** Packs in custom_nodes/ of the working directory; --disable-all-custom-nodes leaves only those that --whitelist-custom-nodes names. */
+function customFolders(words: readonly string[]): readonly string[] {
+  const folders = customNodeFolders('custom_nodes');
+  return words.includes('--disable-all-custom-nodes') ? folders.filter((folder) => words.includes(path.basename(folder))) : folders;
 }
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
