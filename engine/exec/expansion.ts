@@ -1,5 +1,5 @@
 // Nodes that replace themselves by nodes: the Builder they use, and how the outputs of what they built become theirs.
-import type { Link, NodeId } from '../graph/graph.ts';
+import type { Link, Literal, NodeId } from '../graph/graph.ts';
 import type { Builder, Expansion, InnerInput, InnerNode, NodeRef, OutputSpecs } from '../graph/node.ts';
 import { addValue, isBlocked, type Slots } from './lists.ts';
 
@@ -12,7 +12,7 @@ export function createBuilder(parent: NodeId, call: number): Builder {
     node(type, inputs, { id: local, ...options } = {}): NodeRef {
       const id = prefix + (local ?? String(++unnamed));
       if (nodes.has(id)) throw new Error(`the expansion of node ${parent} has two nodes called ${local}; give each its own id`);
-      nodes.set(id, { type, inputs: new Map(Object.entries(inputs).filter(([, value]) => value !== undefined).map(([name, value]) => [name, innerInput(value)])), ...options });
+      nodes.set(id, { type, inputs: new Map(Object.entries(inputs).filter(([, value]) => value !== undefined).map(([name, value]) => [name, nodeInput(value)])), ...options });
       return { id, out: (output) => ({ link: { node: id, output } }) };
     },
     finish: (outputs) => ({ kind: 'expansion', nodes, outputs: outputs.map((value) => (isBlocked(value) ? value : innerInput(value))) }),
@@ -23,6 +23,12 @@ function innerInput(value: unknown): { readonly link: Link } | { readonly value:
   if (isLinkLike(value)) return { link: value };
   if (typeof value === 'object' && value !== null && 'link' in value && isLinkLike(value.link)) return { link: value.link };
   return { value };
+}
+
+/** As `innerInput`; `{ literal }` alone is something written, which still has to become a value of the input's type. */
+function nodeInput(value: unknown): InnerInput {
+  const isWritten = typeof value === 'object' && value !== null && Object.keys(value).length === 1 && 'literal' in value;
+  return isWritten ? { literal: value.literal as Literal } : innerInput(value);
 }
 
 function isLinkLike(value: unknown): value is Link {

@@ -97,7 +97,7 @@ export interface Expansion {
 
 /** Builds an Expansion with ids that cannot clash: `<parent>.<call>.<local>`. */
 export interface Builder {
-  /** Adds a node; an argument that is a NodeRef output (from `ref.out(i)`) or a Link becomes a link, anything else a value. Returns a reference. */
+  /** Adds a node; an argument that is a NodeRef output (from `ref.out(i)`) or a Link becomes a link, `{ literal }` is converted as in a workflow, anything else is a value. Returns a reference. */
   node(type: string, inputs: Readonly<Record<string, unknown>>, options?: { id?: string; title?: string; device?: string; display?: NodeId }): NodeRef;
   /** Finishes with the outputs of the replaced node: `ref.out(i)`, links or values. */
   finish(outputs: readonly unknown[]): Expansion;

@@ -217,9 +217,9 @@ class Check {
 
   /** The node's check sees the named inputs only: literals as values, links as undefined. */
   #custom(node: GraphNode, definition: AnyNode, constants: ReadonlyMap<string, unknown>, types: Readonly<Record<string, string>>): void {
-    const { inputs, check } = definition.validate!;
+    const { inputs, types: seesTypes, check } = definition.validate!;
     const names = inputs === 'all' ? [...node.inputs.keys()] : inputs;
-    if (names.length === 0) return;
+    if (names.length === 0 && seesTypes !== true) return;
     const known = Object.fromEntries(names.map((name) => [name, constants.has(name) ? constants.get(name) : undeclaredLiteral(node, definition, name)]));
     const checked = (async () => {
       try {
