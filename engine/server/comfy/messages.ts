@@ -16,7 +16,7 @@ export interface MessagesOptions {
   encodePreview(image: NonNullable<Extract<RunEvent, { kind: 'progress' }>['preview']>): Promise<Uint8Array>;
 }
 
-/** Up to this many nodes every change of progress_state is sent; above, it is sent at most ten times a second. */
+/** Where a prompt has no more nodes than this (those of expansions count when they begin), every change of progress_state is sent; else at most ten a second. */
 const exactNodes = 256;
 const intervalMs = 100;
 
@@ -32,6 +32,8 @@ export class PromptMessages {
   /** Classes of nodes made by expansion. */
   readonly #innerTypes = new Map<string, string>();
   readonly #texts = new Map<string, { text: string; sentAt: number }>();
+  /** Nodes that may run. */
+  #nodes = 0;
   #statesSentAt = -Infinity;
   #areStatesDirty = false;
   #timer: NodeJS.Timeout | undefined;
@@ -49,7 +51,9 @@ export class PromptMessages {
     this.#tellEvent(event);
     if (this.#hasStopped && event.kind !== 'ended') return; // what the stopping itself brings about is told to no one
     switch (event.kind) {
-      case 'started': return this.#milestone('execution_start', event.at);
+      case 'started':
+        this.#nodes = event.nodes;
+        return this.#milestone('execution_start', event.at);
       case 'hits': return this.#hits(event.nodes, event.at);
       case 'begun':
         if (event.parent !== null) this.#innerTypes.set(event.node, event.type);
@@ -210,7 +214,7 @@ export class PromptMessages {
 
   #sendStates(): void {
     this.#areStatesDirty = true;
-    const wait = this.#states.size <= exactNodes ? 0 : this.#statesSentAt + intervalMs - performance.now();
+    const wait = Math.max(this.#nodes, this.#states.size) <= exactNodes ? 0 : this.#statesSentAt + intervalMs - performance.now();
     if (wait <= 0) this.#flushStates();
     else this.#timer ??= setTimeout(() => this.#flushStates(), wait).unref();
   }

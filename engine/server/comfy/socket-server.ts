@@ -32,7 +32,7 @@ export class SocketServer {
     const refusal = refusalOf({ method: 'GET', url: request.url ?? '/', headers: request.headers }, this.#options.access);
     if (refusal !== undefined) return refuse(socket, refusal.status, refusal.reason);
     if (url.pathname !== '/ws' && url.pathname !== '/api/ws') return refuse(socket, 404, 'Not Found');
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket, url.searchParams.get('clientId') ?? ''));
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket, socket, url.searchParams.get('clientId') ?? ''));
   }
 
   close(): void {
@@ -43,9 +43,9 @@ export class SocketServer {
     this.#server.close();
   }
 
-  #greet(socket: WebSocket, id: string): void {
+  #greet(socket: WebSocket, stream: Duplex, id: string): void {
     const { clients, runner, log } = this.#options;
-    const client = new Client(id === '' ? randomUUID().replaceAll('-', '') : id, socket);
+    const client = new Client(id === '' ? randomUUID().replaceAll('-', '') : id, socket, stream);
     clients.add(client);
     socket.on('close', () => clients.remove(client));
     socket.on('error', (error) => log(`socket ${client.id}: ${error.message}`));

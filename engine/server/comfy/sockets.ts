@@ -1,4 +1,5 @@
 // The connected clients: who gets a frame. A client is a WebSocket with an id; prompts name the id of the client that sent them.
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
 /** Above this many bytes not yet sent, frames that a later one replaces are left out. */
@@ -9,24 +10,36 @@ const deadBytes = 256 * 2 ** 20;
 export class Client {
   readonly id: string;
   readonly #socket: WebSocket;
+  /** What the socket writes to. */
+  readonly #stream: Duplex;
+  #isHeldBack = false;
   takesPreviewMetadata = false;
   takesRunEvents = false;
 
-  constructor(id: string, socket: WebSocket) {
+  constructor(id: string, socket: WebSocket, stream: Duplex) {
     this.id = id;
     this.#socket = socket;
+    this.#stream = stream;
   }
 
   /** A string goes as a text frame, bytes as a binary one. `isReplaceable`: a later frame tells the same anew. */
   send(frame: string | Uint8Array, isReplaceable = false): void {
     const waiting = this.#socket.bufferedAmount;
     if (this.#socket.readyState !== this.#socket.OPEN || (isReplaceable && waiting > slowBytes)) return;
-    if (waiting > deadBytes) this.#socket.terminate();
-    else this.#socket.send(frame);
+    if (waiting > deadBytes) return this.#socket.terminate();
+    this.#holdBack();
+    this.#socket.send(frame);
   }
 
-  close(): void {
-    this.#socket.close(1001, 'the server stops');
+  /** Frames of one turn of the event loop go out in one write: a system call for each would cost more than most nodes. */
+  #holdBack(): void {
+    if (this.#isHeldBack) return;
+    this.#isHeldBack = true;
+    this.#stream.cork();
+    setImmediate(() => {
+      this.#isHeldBack = false;
+      this.#stream.uncork();
+    });
   }
 }
 
