@@ -20,6 +20,8 @@ export type StoredWeight = WeightRef | BlockQuantized;
 /** What all bodies of one part share. */
 export interface TraceState {
   stored(parameter: Parameter): StoredWeight;
+  /** Casts of 16-bit weights are worked in every run instead of once at load. */
+  readonly castsInRun: boolean;
   readonly weights: Map<string, WeightRef>;
   readonly constants: Map<string, Tensor>;
   readonly names: Map<string, number>;
@@ -288,8 +290,12 @@ export class Ops {
     const dims = [x.dims[0]!, outputs];
     const stored = this.#state.stored(weight);
     if ('bits' in stored) return this.#linearBlocks(x, stored, dims, inputs, outputs, bias);
-    const operands = [x, this.weight(weight), ...(bias === undefined ? [] : [this.weight(bias)])];
-    return this.emit('Gemm', operands, 'float32', dims, { transB: { int: 1 } });
+    const product = (op: Ops) => op.emit('Gemm', [x, op.weight(weight), ...(bias === undefined ? [] : [op.weight(bias)])], 'float32', dims, { transB: { int: 1 } });
+    if (!this.#state.castsInRun || stored.dtype === 'float32' || typeof dims[0] === 'number') return product(this);
+    // a cast is worked even when there are no rows to multiply. Only here: one that is folded at load inside an If keeps its memory twice (measured)
+    const rows = this.lengthOf(x, 0);
+    const none = (op: Ops) => op.expand(op.scalar(0), op.concat([rows, op.ints([outputs])], 0), dims);
+    return this.if(this.greater(rows, this.ints([0])), (op) => [product(op)], (op) => [none(op)])[0]!;
   }
 
   #linearBlocks(x: Expr, stored: BlockQuantized, dims: Dims, inputs: number, outputs: number, bias?: Parameter): Expr {

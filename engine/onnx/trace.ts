@@ -6,6 +6,8 @@ import { Ops, type BlockQuantized, type StoredWeight, type TraceState } from './
 /** Finds where a weight is stored; undefined when the checkpoint has no such key. */
 export interface WeightSource {
   get(key: string): StoredWeight | undefined;
+  /** True: 16-bit weights stay as stored, so a product without rows must not cast its weight. Goes with ProgramOptions.expandWeights false. */
+  readonly castsInRun?: boolean;
 }
 
 /** An Expr that is an input of the part. */
@@ -18,7 +20,7 @@ export function input(name: string, dtype: Expr['dtype'], dims: Expr['dims']): E
  * Throws when a weight is missing or has another shape than its module says.
  */
 export function trace(name: string, inputs: readonly Expr[], weights: WeightSource, build: (op: Ops) => Readonly<Record<string, Expr>>): Part {
-  const state: TraceState = { stored: (parameter) => checked(parameter, weights), weights: new Map(), constants: new Map(), names: new Map() };
+  const state: TraceState = { stored: (parameter) => checked(parameter, weights), castsInRun: weights.castsInRun ?? false, weights: new Map(), constants: new Map(), names: new Map() };
   const op = new Ops(state, name);
   const made = build(op);
   const outputs = Object.entries(made).map(([outputName, value]) => rename(op, outputName, value));

@@ -185,6 +185,16 @@ describe('products', () => {
       expectClose(y, product(numbers(x), rounded, 8), 1e-6);
     });
 
+    test.each([0, 3])('%i rows by a weight that is cast in the run, if there are rows', async (count) => {
+      const stored = tensor('bfloat16', [5, 8], bfloat16FromFloat32(w.data as Float32Array));
+      const refs = await onnx.store({ w: stored, b: bias });
+      const given = { value: float32([count, 8], (x.data as Float32Array).subarray(0, count * 8)), dims: ['rows', 8] };
+      const compute = (castsInRun: boolean) => onnx.compute({ x: given }, (op, { x: rows }) => ({ y: op.linear(rows!, layer.weight, layer.bias) }), { weights: { get: (key) => refs.get(key), castsInRun }, program: { expandWeights: !castsInRun } });
+      const [inRun, atLoad] = [await compute(true), await compute(false)];
+      expect(inRun['y']!.shape).toEqual([count, 5]);
+      expectClose(inRun['y'], numbers(atLoad['y']), 1e-6);
+    });
+
     test('no rows', async () => {
       const weights = await onnx.store({ w, b: bias });
       const { y } = await onnx.compute({ x: { value: float32([0, 8], []), dims: ['rows', 8] } }, (op, { x: rows }) => ({ y: op.linear(rows!, layer.weight, layer.bias) }), { weights });

@@ -59,6 +59,15 @@ describe('weights', () => {
   });
 });
 
+test('a weight that is cast in the run is cast where there are rows alone, and seen from outside', () => {
+  const rows = input('x', 'float32', ['rows', 4]);
+  const source = { get: (key: string) => weight(key, [4, 4], 'bfloat16'), castsInRun: true };
+  const part = trace('p', [rows], source, (op) => ({ y: op.linear(rows, parameter('w', [4, 4])) }));
+  expect(part.nodes.map(({ op }) => op)).toEqual(['Shape', 'Greater', 'If', 'Identity']);
+  expect(part.weights.map(({ key, dtype }) => [key, dtype])).toEqual([['w', 'bfloat16']]);
+  expect(dumpPart(part)).toContain('  then_branch:\n    w/Cast/Cast = Cast(w)');
+});
+
 class Block extends Module {
   readonly up_proj = new Linear(4, 8);
   readonly norm = new RmsNorm(4, 1e-6);
