@@ -1,10 +1,10 @@
 // Correctness of any graph (correctBuild of Build Systems à la Carte): what a run shows equals plain recursive evaluation, cold and cached;
-// and cost: long chains and wide fans, linear in their nodes.
+// and long chains and wide fans.
 import { describe, expect, it } from 'vitest';
 import type { Graph, Link } from '../../engine/graph/graph.ts';
 import { defineNode } from '../../engine/graph/node.ts';
 import { INT } from '../../engine/graph/types.ts';
-import { bench, graphOf, shown, type Bench } from './harness.ts';
+import { bench, graphOf, shown } from './harness.ts';
 
 /** a·3 + b, now as a value, now as an expansion; b is asked for only when a is odd. */
 const Mix = defineNode({
@@ -85,7 +85,7 @@ describe('any graph', () => {
   }
 });
 
-describe('cost', () => {
+describe('large graphs', () => {
   const size = 20_000;
   const chain = (length: number, start: number) => graphOf(Object.fromEntries([
     ['n0', ['Number', { value: start }]],
@@ -106,32 +106,16 @@ describe('cost', () => {
     },
   });
 
-  const timed = async ({ engine }: Bench, graph: Graph): Promise<{ validateUs: number; runUs: number; last: string }> => {
-    const nodes = graph.nodes.size;
-    const began = performance.now();
-    const checked = await engine.validate(graph);
-    const validated = performance.now();
-    let events = 0;
-    const result = await engine.run(checked, { emit: () => void events++ });
-    const ended = performance.now();
-    expect(events).toBeGreaterThan(3);
-    return { validateUs: ((validated - began) * 1000) / nodes, runUs: ((ended - validated) * 1000) / nodes, last: Object.values(shown(result))[0]! };
-  };
-
+  // A cost that grows with the square of the nodes would run into the test's time limit; what a node costs is measured by npm run bench.
   for (const [name, make, answer] of [['chain', chain, `{values: [${size}]}`], ['fan', fan, `{values: [${size - 3}]}`]] as const) {
-    it(`a ${name} of 20,000 nodes runs in linear time`, async () => {
-      const small = bench([Count]);
-      await timed(small, make(size / 10, 0)); // warms the code up
-      const tenth = await timed(small, make(size / 10, 1));
-      const whole = bench([Count]);
-      const cold = await timed(whole, make(size, name === 'chain' ? 2 : 0));
-      const cached = await timed(whole, make(size, name === 'chain' ? 2 : 0));
-      expect(cold.last).toBe(answer);
-      expect(cached.last).toBe(answer);
-      // Generous, for busy machines: quadratic cost would be hundreds of times more.
-      expect(cold.runUs).toBeLessThan(10 * tenth.runUs + 200);
-      expect(cached.runUs).toBeLessThan(cold.runUs);
-      if (process.env['BENCH'] !== undefined) console.log(name, { tenth, cold, cached });
+    it(`a ${name} of 20,000 nodes runs, and again from the cache`, async () => {
+      const { engine } = bench([Count]);
+      const start = name === 'chain' ? 2 : 0;
+      for (const isCached of [false, true]) {
+        const result = await engine.run(make(size, start));
+        expect(Object.values(shown(result))[0]).toBe(answer);
+        expect(result.timings.every(({ cached }) => cached === isCached)).toBe(true);
+      }
     });
   }
 
