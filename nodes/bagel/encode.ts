@@ -5,6 +5,7 @@ import type { Pixels } from '../../engine/image/pixels.ts';
 import { fitSize } from '../../engine/image/fit-size.ts';
 import { resizeBicubic } from '../../engine/image/resize.ts';
 import { float32, int64, sizeOf, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
+import type { Autoencoding } from './autoencoder.ts';
 import type { BagelModel } from './bagel-model.ts';
 import { extend, type Context, type Work } from './context.ts';
 import { UserError } from './errors.ts';
@@ -125,8 +126,8 @@ export async function readLatent(context: Context, content: string, make: () => 
   });
 }
 
-/** Runs the encoder over a picture whose sides are multiples of 16. */
-export async function encodeLatent(model: BagelModel, fitted: Pixels, work: Work, noise?: Tensor): Promise<Latent> {
+/** Runs the encoder over a picture whose sides are multiples of what a latent value stands for (8). */
+export async function encodeLatent(model: Autoencoding, fitted: Pixels, work: Work, noise?: Tensor): Promise<Latent> {
   const moments = await encodeMoments(model, fitted, work);
   const shape = [1, model.config.vae.zChannels, ...latentSides(model, fitted)];
   const zero = noise ?? float32(shape, new Float32Array(sizeOf(shape)));
@@ -136,7 +137,7 @@ export async function encodeLatent(model: BagelModel, fitted: Pixels, work: Work
 }
 
 /** Mean and log-variance [1, 2 · zChannels, h, w] of a fitted picture, on the device. */
-export async function encodeMoments(model: BagelModel, fitted: Pixels, work: Work): Promise<Handle> {
+export async function encodeMoments(model: Autoencoding, fitted: Pixels, work: Work): Promise<Handle> {
   let x: Handle | undefined;
   for (const index of model.cuts.encoder.keys()) {
     const feeds: Record<string, Feed> = x === undefined ? { picture: pictureTensor(fitted) } : { x: { handle: x } };
@@ -168,7 +169,7 @@ export async function unpackLatent(model: BagelModel, packed: Feed, size: { widt
 }
 
 /** Runs the decoder: float32 [height, width, 3] in 0…1 on the host. */
-export async function decodeLatent(model: BagelModel, latent: Latent, work: Work): Promise<Tensor> {
+export async function decodeLatent(model: Autoencoding, latent: Latent, work: Work): Promise<Tensor> {
   let x = latent.handle;
   for (const index of model.cuts.decoder.keys()) {
     const next = await model.handle(work.device, `decoder:${index}`, { x: { handle: x } }, 'y', work.signal);
@@ -190,7 +191,7 @@ export function gridOf(model: BagelModel, { width, height }: { width: number; he
   return [height / tokenPixels(model), width / tokenPixels(model)];
 }
 
-function latentSides(model: BagelModel, { width, height }: { width: number; height: number }): [number, number] {
+function latentSides(model: Pick<Autoencoding, 'config'>, { width, height }: { width: number; height: number }): [number, number] {
   return [height / model.config.vae.downsample, width / model.config.vae.downsample];
 }
 
@@ -198,7 +199,8 @@ export function pictureTensor(picture: Pixels): Tensor {
   return tensor('uint8', [picture.height, picture.width, picture.channels], picture.data);
 }
 
-function pixelDigest(picture: Pixels): string {
+/** Identifies a picture by its size and pixels. */
+export function pixelDigest(picture: Pixels): string {
   return `${picture.width}x${picture.height} ${digestBytes({ data: picture.data })}`;
 }
 

@@ -4,8 +4,9 @@ import { ask, draw, edit } from './commands/tasks.ts';
 import { verify } from './commands/verify.ts';
 import { encodeImageVae, encodeImageVit, encodeText, interleave } from './nodes/contexts.ts';
 import { decodeLatent, denoise, encodeLatent, fromComfyLatent, noise, toComfyLatent } from './nodes/latents.ts';
-import { load } from './nodes/load.ts';
+import { load, loadVae } from './nodes/load.ts';
 import { editImage, multiImageEdit, textToImage, understandImage } from './nodes/tasks.ts';
+import { decodeVae, encodeVae } from './nodes/vae.ts';
 import { generateText, think } from './nodes/texts.ts';
 
 export const nodes: Pack['nodes'] = [
@@ -13,6 +14,7 @@ export const nodes: Pack['nodes'] = [
   encodeText, encodeImageVit, encodeImageVae, interleave,
   noise, denoise, decodeLatent, encodeLatent, toComfyLatent, fromComfyLatent,
   generateText, think,
+  loadVae, encodeVae, decodeVae,
 ];
 
 export const commands: NonNullable<Pack['commands']> = [draw, edit, ask, verify];

@@ -19,6 +19,24 @@ export const sizeInputs = {
   height: { type: INT, default: 1024n, min: 16, max: 16384, step: 16, ui: { tooltip: 'Pixels; rounded to a multiple of 16.' } },
 } satisfies Record<string, InputSpec<number>>;
 
+/** Shapes of a picture, across:down, that the reference app offers. */
+export const ratios = ['1:1', '4:3', '3:4', '16:9', '9:16'] as const;
+
+/** A shape in place of a size. */
+export const ratioInput = {
+  type: STRING, default: '', optional: true, ui: { tooltip: 'Such as 16:9: a picture of this shape whose long side is the model\'s own default size, in place of width and height.' },
+} as const satisfies InputSpec<string>;
+
+/** The size of a shape `across:down`: the long side as in `defaults`, the other rounded to whole tokens of 16 pixels. Throws a UserError on another text. */
+export function sizeOfRatio(ratio: string, defaults: { readonly width: number; readonly height: number }): { width: number; height: number } {
+  const match = /^([1-9]\d{0,3}):([1-9]\d{0,3})$/.exec(ratio.trim());
+  if (match === null) throw new UserError(`the shape ${JSON.stringify(ratio)} is not of the form across:down, such as ${ratios.join(', ')}`);
+  const [across, down] = [Number(match[1]), Number(match[2])];
+  const long = Math.max(defaults.width, defaults.height);
+  const short = Math.max(16, Math.round((long * Math.min(across, down)) / Math.max(across, down) / 16) * 16);
+  return across >= down ? { width: long, height: short } : { width: short, height: long };
+}
+
 /** Sampling inputs with the defaults of the reference app for a task. */
 export function denoiseInputs(defaults: { cfgText: number; cfgImage: number; start: number; renorm: RenormType }) {
   return {

@@ -6,14 +6,22 @@ import type { Mask } from '../../engine/graph/types.ts';
 import type { Tensor } from '../../engine/tensor/tensor.ts';
 import type { Pixels } from '../../engine/image/pixels.ts';
 import { floatFromPixels, overWhite, pixelsFromFloat, withMask } from '../../engine/image/pixels.ts';
+import type { Autoencoding } from './autoencoder.ts';
 import type { BagelModel } from './bagel-model.ts';
 import type { Latent } from './encode.ts';
 
 export const BAGEL_MODEL: Type<BagelModel> = { name: 'BAGEL_MODEL', held: (model) => model.held() };
 export const BAGEL_CONTEXT: Type<Context> = { name: 'BAGEL_CONTEXT', held: (context) => contextHandles(context) };
 export const BAGEL_LATENT: Type<Latent> = { name: 'BAGEL_LATENT', held: (latent) => [latent.handle] };
-/** ComfyUI's latent: samples [batch, channels, height / 8, width / 8] in the autoencoder's own scale. */
-export interface ComfyLatent { readonly samples: Tensor }
+/** The autoencoder on its own. */
+export const VAE: Type<Autoencoding> = { name: 'VAE', held: (vae) => vae.held() };
+export interface ComfyLatent {
+  /** [batch, channels, height / 8, width / 8] float32 in the autoencoder's own scale. */
+  readonly samples: Tensor;
+  /** What made it from a picture. */
+  readonly vae?: Autoencoding;
+}
+/** ComfyUI's latent. */
 export const LATENT: Type<ComfyLatent> = { name: 'LATENT' };
 
 /** What model code needs of a node's context. */

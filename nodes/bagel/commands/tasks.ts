@@ -6,8 +6,9 @@ import type { Literal } from '../../../engine/graph/graph.ts';
 import { UserError } from '../errors.ts';
 import type { DrawDefaults, TextDefaults } from '../model/config.ts';
 import { renormTypes } from '../model/guidance.ts';
-import { findModel } from '../nodes/load.ts';
-import { openModelFolder, type ModelFolder } from '../weights/folder.ts';
+import { ratios, sizeOfRatio } from '../inputs.ts';
+import type { ModelFolder } from '../weights/folder.ts';
+import { findModel, openModel } from '../weights/installed.ts';
 
 const commonOptions: Record<string, CommandOption> = {
   model: { type: 'string', value: 'DIR', description: 'model folder, or its name below models/ (default bagel-demo)' },
@@ -97,7 +98,7 @@ function besidePicture(args: CommandArguments, image: string): CommandArguments 
 async function modelOf(args: CommandArguments, host: CommandHost): Promise<ModelFolder> {
   const given = args.options['model'];
   const name = typeof given === 'string' ? given : 'bagel-demo';
-  return openModelFolder(await findModel(name, host.modelFolders()), { strict: false });
+  return openModel(await findModel(name, host.modelFolders()));
 }
 
 /** The text settings, for tasks that write only when they think. */
@@ -150,8 +151,6 @@ function interval(args: CommandArguments): readonly [number, number] | undefined
   return [parts[0]!, parts[1]!];
 }
 
-const ratios = ['1:1', '4:3', '3:4', '16:9', '9:16'];
-
 function chosenSize(args: CommandArguments, defaults: { width: number; height: number }): { width: number; height: number } {
   const { size, ratio } = args.options;
   if (typeof size === 'string') {
@@ -160,9 +159,6 @@ function chosenSize(args: CommandArguments, defaults: { width: number; height: n
     return { width: Number(match[1]), height: Number(match[2]) };
   }
   if (ratio === undefined) return { width: defaults.width, height: defaults.height };
-  if (typeof ratio !== 'string' || !ratios.includes(ratio)) throw new UserError(`--ratio is ${JSON.stringify(ratio)}: choose ${ratios.join(', ')}`);
-  const [across, down] = ratio.split(':').map(Number) as [number, number];
-  const long = Math.max(defaults.width, defaults.height);
-  const short = Math.round((long * Math.min(across, down)) / Math.max(across, down) / 16) * 16;
-  return across >= down ? { width: long, height: short } : { width: short, height: long };
+  if (typeof ratio !== 'string' || !ratios.some((known) => known === ratio)) throw new UserError(`--ratio is ${JSON.stringify(ratio)}: choose ${ratios.join(', ')}`);
+  return sizeOfRatio(ratio, defaults);
 }

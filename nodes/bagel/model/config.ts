@@ -59,7 +59,8 @@ export interface ConfigSources {
   /** Folder, for messages. */
   readonly folder: string;
   readonly llm: ShapeOf;
-  readonly vae: ShapeOf;
+  /** Undefined where the model comes without its autoencoder: then it is FLUX's. */
+  readonly vae: ShapeOf | undefined;
   readonly llmConfig: JsonSection;
   readonly vitConfig: JsonSection;
   /** config.json, or undefined. */
@@ -162,7 +163,7 @@ export function readBagelConfig(sources: ConfigSources): BagelConfig {
   const sizes = new Sizes(sources.llm, sources.folder);
   const llm = readLlm(sources, sizes);
   const vit = readVit(sources, sizes);
-  const vae = readVae(sources);
+  const vae = sources.vae === undefined ? fluxVae : readVaeConfig(sources.vae, sources.folder);
   const latentPatchSize = config.size('latent_patch_size') ?? 2;
   const maxLatentSize = readGrid(config, sizes, 'max_latent_size', 64, 'latent_pos_embed.pos_embed');
   const vitMaxPatchesPerSide = readGrid(config, sizes, 'vit_max_num_patch_per_side', 70, 'vit_pos_embed.pos_embed');
@@ -229,7 +230,11 @@ function readVit({ llm: shapeOf, vitConfig: json, folder }: ConfigSources, sizes
   };
 }
 
-function readVae({ vae: shapeOf, folder }: ConfigSources): BagelConfig['vae'] {
+/** FLUX's own autoencoder. Source: AutoEncoderParams. */
+const fluxVae: BagelConfig['vae'] = { ch: 128, chMult: [1, 2, 4, 4], resBlocks: 2, zChannels: 16, downsample: 8, scale: 0.3611, shift: 0.1159 };
+
+/** The sizes of a FLUX autoencoder from its tensors. Throws a UserError where they are those of another one. */
+export function readVaeConfig(shapeOf: ShapeOf, folder: string): BagelConfig['vae'] {
   const sizes = new Sizes(shapeOf, folder);
   const ch = sizes.side('encoder.conv_in.weight', 0, 4);
   const levels = countModules(shapeOf, 'encoder.down.', '.block.0.conv1.weight');

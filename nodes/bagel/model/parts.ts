@@ -1,14 +1,13 @@
 // Cuts BAGEL into parts by name and traces each on demand. A part's inputs and outputs are listed here and nowhere else.
 import type { Expr, Part } from '../../../engine/onnx/expr.ts';
 import { Embedding, Linear, RmsNorm, bind } from '../../../engine/onnx/module.ts';
-import type { Ops } from '../../../engine/onnx/ops.ts';
 import { input, trace, type WeightSource } from '../../../engine/onnx/trace.ts';
+import { autoencoderParts, cut, nothing, planAutoencoderCuts, runFlops, type AutoencoderCuts, type Span } from './autoencoder-parts.ts';
 import type { BagelConfig } from './config.ts';
 import { eulerStep, guidedVelocity, type RenormType } from './guidance.ts';
 import { latentRows, packLatent, unpackLatent, velocity } from './latent.ts';
 import { decoderLayers, runLayers } from './mot.ts';
-import { decoderStages, encoderStages, type Stage } from './vae.ts';
-import { connect, embedPatches, finishVit, normalizePixels, patchify, runVitLayers } from './vit.ts';
+import { connect, embedPatches, finishVit, patchify, runVitLayers } from './vit.ts';
 
 /** Where the weights of a model are, by checkpoint key. */
 export interface ModelWeights {
@@ -16,40 +15,15 @@ export interface ModelWeights {
   readonly vae: WeightSource;
 }
 
-/** Work one run should not exceed: about two seconds on two CPU cores. */
-const runFlops = 280e9;
 /** Rows a pass is planned for: a 512 × 512 picture and its markers. */
 const plannedRows = 1026;
 /** Logits that are fetched for sampling; more only on demand. */
 export const topLogits = 256;
 
-export interface Span {
-  readonly first: number;
-  readonly end: number;
-}
-
 /** Which layers, ViT layers and autoencoder stages run together. Fixed by the configuration alone, so pictures repeat bit for bit. */
-export interface Cuts {
+export interface Cuts extends AutoencoderCuts {
   readonly llm: readonly Span[];
   readonly vit: readonly Span[];
-  readonly encoder: readonly Span[];
-  readonly decoder: readonly Span[];
-}
-
-/** Joins neighbours while their work stays below the limit. */
-function cut(work: readonly number[]): Span[] {
-  const spans: Span[] = [];
-  let first = 0;
-  let sum = 0;
-  work.forEach((flops, i) => {
-    if (i > first && sum + flops > runFlops) {
-      spans.push({ first, end: i });
-      first = i;
-      sum = 0;
-    }
-    sum += flops;
-  });
-  return [...spans, { first, end: work.length }];
 }
 
 export function planCuts(config: BagelConfig): Cuts {
@@ -59,13 +33,10 @@ export function planCuts(config: BagelConfig): Cuts {
   const even = Math.ceil(llm.layers / Math.ceil(llm.layers / perPart));
   const patches = Math.min((config.vitImage.max_size / vit.patch) ** 2, config.vitMaxPatchesPerSide ** 2);
   const vitLayer = patches * (2 * (4 * vit.hidden ** 2 + 2 * vit.hidden * vit.ffn) + 4 * patches * vit.hidden);
-  const pixels = config.vaeImage.max_size ** 2;
-  const stages = (list: readonly Stage[]) => cut(list.map((stage) => stage.flops * pixels));
   return {
     llm: Array.from({ length: Math.ceil(llm.layers / even) }, (_, i) => ({ first: i * even, end: Math.min((i + 1) * even, llm.layers) })),
     vit: cut(Array.from({ length: vit.layers }, () => vitLayer)),
-    encoder: stages(encoderStages(vae)),
-    decoder: stages(decoderStages(vae)),
+    ...planAutoencoderCuts(vae, config.vaeImage.max_size),
   };
 }
 
@@ -141,43 +112,7 @@ const builders: Readonly<Record<string, (wanted: Wanted) => Part>> = {
     return trace(name, [picture, grid], nothing, (op) => ({ patches: patchify(op, picture, grid, config.vit.patch) }));
   },
   vit: vitPart,
-  /** The first piece takes picture uint8 [height, width, 3] and also gives it normalised; the last gives the moments y [1, 2 · z, h, w]. */
-  encoder: ({ name, rest, config, weights, cuts }) => {
-    const stages = encoderStages(config.vae);
-    const { first, end } = cuts.encoder[Number(rest[0])]!;
-    const x = first === 0 ? input('picture', 'uint8', ['height', 'width', 3]) : input('x', 'float32', [1, stages[first]!.inputs, 'height', 'width']);
-    return trace(name, [x], weights.vae, (op): Record<string, Expr> => {
-      if (first > 0) return { y: runStages(op, stages, first, end, x) };
-      const normal = op.transpose(op.unsqueeze(normalizePixels(op, x), 0), [0, 3, 1, 2]); // [1, 3, height, width]
-      return { y: runStages(op, stages, first, end, normal), normal };
-    });
-  },
-  /** moments [1, 2 · z, h, w], noise [1, z, h, w] → mean, logvar, latent [1, z, h, w] in BAGEL's scale: scale · (mean + exp(logvar / 2) · noise − shift) */
-  posterior: ({ name, config }) => {
-    const { zChannels, scale, shift } = config.vae;
-    const moments = input('moments', 'float32', [1, 2 * zChannels, 'h', 'w']);
-    const noise = input('noise', 'float32', [1, zChannels, 'h', 'w']);
-    return trace(name, [moments, noise], nothing, (op) => {
-      const [mean, logvar] = op.split(moments, [zChannels, zChannels], 1) as [Expr, Expr];
-      const sample = op.add(mean, op.mul(op.exp(op.mul(logvar, 0.5)), noise));
-      return { mean: op.identity(mean), logvar: op.identity(logvar), latent: op.mul(op.sub(sample, shift), scale) };
-    });
-  },
-  /** The first piece takes the latent x [1, z, h, w] in BAGEL's scale, the last gives y [1, 3, height, width] in −1…1. */
-  decoder: ({ name, rest, config, weights, cuts }) => {
-    const stages = decoderStages(config.vae);
-    const { first, end } = cuts.decoder[Number(rest[0])]!;
-    const x = input('x', 'float32', [1, stages[first]!.inputs, 'height', 'width']);
-    return trace(name, [x], weights.vae, (op) => {
-      const start = first === 0 ? op.add(op.div(x, config.vae.scale), config.vae.shift) : x;
-      return { y: runStages(op, stages, first, end, start) };
-    });
-  },
-  /** x [1, 3, height, width] in −1…1 → image [height, width, 3] in 0…1 */
-  image: ({ name }) => {
-    const x = input('x', 'float32', [1, 3, 'height', 'width']);
-    return trace(name, [x], nothing, (op) => ({ image: op.transpose(op.squeeze(op.clamp(op.add(op.mul(x, 0.5), 0.5), 0, 1), 0), [1, 2, 0]) }));
-  },
+  ...autoencoderParts,
   /** packed [tokens, packed], grid int64 [2] → latent [1, z, h, w] */
   unpack: ({ name, config }) => {
     const packed = input('packed', 'float32', ['tokens', packedSize(config)]);
@@ -227,15 +162,9 @@ const builders: Readonly<Record<string, (wanted: Wanted) => Part>> = {
   },
 };
 
-const nothing: WeightSource = { get: () => undefined };
-
 /** Numbers in one packed latent token. */
 export function packedSize(config: BagelConfig): number {
   return config.latentPatchSize ** 2 * config.vae.zChannels;
-}
-
-function runStages(op: Ops, stages: readonly Stage[], first: number, end: number, start: Expr): Expr {
-  return stages.slice(first, end).reduce((x, stage) => stage.run(op, x), start);
 }
 
 /**

@@ -1,11 +1,13 @@
 // Nodes that read: text and pictures into contexts, one by one or interleaved.
 import { defineNode, type Image } from '../../../engine/graph/node.ts';
+import type { Pixels } from '../../../engine/image/pixels.ts';
 import { BOOLEAN, COMBO, IMAGE, INT } from '../../../engine/graph/types.ts';
+import { latentSource } from '../comfy-latent.ts';
 import { emptyContext, type Context } from '../context.ts';
-import { fitVae, readImageVae, readImageVit, readText } from '../encode.ts';
+import { fitVae, readImageVae, readImageVit, readLatent, readText } from '../encode.ts';
 import { UserError } from '../errors.ts';
-import { drawableSize, promptInput } from '../inputs.ts';
-import { BAGEL_CONTEXT, BAGEL_MODEL, picturesOf, workOf } from '../types.ts';
+import { drawableSize, promptInput, ratioInput, sizeOfRatio } from '../inputs.ts';
+import { BAGEL_CONTEXT, BAGEL_MODEL, LATENT, picturesOf, workOf } from '../types.ts';
 
 /** System prompts of the reference, to the letter (inferencer.py). */
 export const thinkPrompts = {
@@ -71,6 +73,8 @@ export const interleave = defineNode({
     width: { type: INT, default: 0n, min: 0, max: 16384, step: 16, optional: true, ui: { tooltip: 'Of the picture to draw; 0 = the last picture read, else the model\'s default.' } },
     height: { type: INT, default: 0n, min: 0, max: 16384, step: 16, optional: true },
     item1: item, item2: item, item3: item, item4: item, item5: item, item6: item, item7: item, item8: item,
+    ratio: ratioInput,
+    latent: { type: LATENT, optional: true, ui: { tooltip: 'How the last picture looks, from VAE Encode, in place of what the model\'s own autoencoder makes of it.' } },
   },
   outputs: [
     { name: 'context', type: BAGEL_CONTEXT }, { name: 'text_unconditional', type: BAGEL_CONTEXT }, { name: 'image_unconditional', type: BAGEL_CONTEXT },
@@ -78,14 +82,16 @@ export const interleave = defineNode({
   ],
   async run(inputs, context) {
     const work = workOf(context);
-    const items = itemNames.map((name) => inputs[name]).filter((value) => value !== undefined);
+    const { model, think, ratio } = inputs;
+    const items = itemNames.flatMap((name) => piecesOf(inputs[name]));
     if (items.length === 0) throw new UserError('nothing to interleave: connect a picture or a text to item1');
     const isDrawing = inputs.task === 'draw';
-    let read: Context = emptyContext(inputs.model);
+    const lastPicture = items.findLast((value) => typeof value !== 'string');
+    let read: Context = emptyContext(model);
     let image = read;
     let text = read;
     let last: { width: number; height: number } | undefined;
-    if (inputs.think) {
+    if (think) {
       const prompt = thinkPrompts[isDrawing ? 'draw' : 'understand'];
       read = await readText(read, prompt, work);
       image = isDrawing ? await readText(image, prompt, work) : image;
@@ -97,17 +103,26 @@ export const interleave = defineNode({
         image = isDrawing ? await readText(image, value, work) : image;
         continue;
       }
-      for (const picture of picturesOf(value)) {
-        if (isDrawing) read = await readImageVae(read, picture, work);
-        read = await readImageVit(read, picture, work);
-        text = read;
-        last = fitVae(inputs.model, picture);
+      last = fitVae(model, value);
+      if (isDrawing && value === lastPicture && inputs.latent !== undefined) {
+        const source = latentSource(model, inputs.latent, value, context);
+        last = source;
+        read = await readLatent(read, source.content, source.make, work);
+      } else if (isDrawing) {
+        read = await readImageVae(read, value, work);
       }
+      read = await readImageVit(read, value, work);
+      text = read;
     }
-    const defaults = inputs.model.config.defaults.textToImage;
-    const wanted = { width: inputs.width || last?.width || defaults.width, height: inputs.height || last?.height || defaults.height };
-    const size = isDrawing ? drawableSize(inputs.model, wanted.width, wanted.height, context) : wanted;
+    const defaults = model.config.defaults.textToImage;
+    const shaped = ratio === undefined || ratio === '' ? undefined : sizeOfRatio(ratio, defaults);
+    const wanted = shaped ?? { width: inputs.width || last?.width || defaults.width, height: inputs.height || last?.height || defaults.height };
+    const size = isDrawing ? drawableSize(model, wanted.width, wanted.height, context) : wanted;
     return [read, text, image, size.width, size.height];
   },
 });
 
+/** A text, or the pictures of a batch. */
+function piecesOf(item: Image | string | undefined): (Pixels | string)[] {
+  return item === undefined ? [] : typeof item === 'string' ? [item] : picturesOf(item);
+}

@@ -2,7 +2,7 @@
 import { defineNode } from '../../../engine/graph/node.ts';
 import { IMAGE } from '../../../engine/graph/types.ts';
 import { Generator } from '../../../engine/tensor/random.ts';
-import { float32, type Tensor } from '../../../engine/tensor/tensor.ts';
+import { bagelFromRaw, latentShape, rawFromBagel } from '../comfy-latent.ts';
 import { emptyContext } from '../context.ts';
 import { denoise as denoiseSteps } from '../denoise.ts';
 import { decodeLatent as decode, encodeLatent as encode, fitVae, gridOf, unpackLatent } from '../encode.ts';
@@ -99,9 +99,8 @@ export const toComfyLatent = defineNode({
   inputs: { model, latent: { type: BAGEL_LATENT } },
   outputs: [{ name: 'latent', type: LATENT }],
   async run(inputs, context) {
-    const { scale, shift } = inputs.model.config.vae;
     const samples = await context.device.read(inputs.latent.handle);
-    return [{ samples: mapValues(samples, (x) => x / scale + shift) }];
+    return [{ samples: rawFromBagel(samples, inputs.model.config.vae) }];
   },
 });
 
@@ -113,15 +112,10 @@ export const fromComfyLatent = defineNode({
   inputs: { model, latent: { type: LATENT } },
   outputs: [{ name: 'latent', type: BAGEL_LATENT }],
   async run(inputs, context) {
-    const { scale, shift, zChannels, downsample } = inputs.model.config.vae;
-    const { samples } = inputs.latent;
-    const [batch, channels, height, width] = samples.shape as [number, number, number, number];
-    if (channels !== zChannels || batch !== 1) throw new UserError(`a latent [1, ${zChannels}, height, width] is needed, got [${samples.shape.join(', ')}]`);
-    const handle = await context.device.write(mapValues(samples, (x) => scale * (x - shift)));
-    return [{ handle, width: width * downsample, height: height * downsample }];
+    const { vae } = inputs.model.config;
+    const [batch, , height, width] = latentShape(inputs.latent, vae);
+    if (batch !== 1) throw new UserError(`a latent of one picture is needed, got ${batch}`);
+    const handle = await context.device.write(bagelFromRaw(inputs.latent.samples, vae));
+    return [{ handle, width: width * vae.downsample, height: height * vae.downsample }];
   },
 });
-
-function mapValues(tensor: Tensor, change: (x: number) => number): Tensor {
-  return float32(tensor.shape, (tensor.data as Float32Array).map(change));
-}

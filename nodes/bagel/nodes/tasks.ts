@@ -1,7 +1,7 @@
 // The everyday tasks in one node each: expansions into the fine nodes, wired as the reference's inferencer is.
 import { defineNode, type Builder, type NodeContext } from '../../../engine/graph/node.ts';
 import { BOOLEAN, IMAGE, INT, MASK, STRING } from '../../../engine/graph/types.ts';
-import { denoiseInputs, promptInput, seedInput, sizeInputs, textInputs, type DenoiseValues, type TextValues } from '../inputs.ts';
+import { denoiseInputs, promptInput, ratioInput, seedInput, sizeInputs, textInputs, type DenoiseValues, type TextValues } from '../inputs.ts';
 import type { BagelModel } from '../bagel-model.ts';
 import { BAGEL_MODEL, onWhite } from '../types.ts';
 
@@ -18,7 +18,7 @@ interface PictureValues extends DenoiseValues, TextValues {
 }
 
 /** Interleave → (Think) → Noise → Denoise → Decode. */
-function drawPicture(build: Builder, values: PictureValues, items: readonly unknown[], size: { width?: number; height?: number }) {
+function drawPicture(build: Builder, values: PictureValues, items: readonly unknown[], size: { width?: number; height?: number; ratio?: string | undefined }) {
   const { model, think, seed } = values;
   const numbered = Object.fromEntries(items.map((item, i) => [`item${i + 1}`, item]));
   const contexts = build.node('Bagel.Interleave', { model, task: 'draw', think, ...size, ...numbered }, { id: 'read' });
@@ -41,10 +41,10 @@ export const textToImage = defineNode({
   category: 'BAGEL',
   inputs: {
     model: { type: BAGEL_MODEL }, prompt: promptInput, seed: seedInput, ...sizeInputs,
-    ...denoiseInputs({ cfgText: 4, cfgImage: 1.5, start: 0.4, renorm: 'global' }), ...thinkingInputs,
+    ...denoiseInputs({ cfgText: 4, cfgImage: 1.5, start: 0.4, renorm: 'global' }), ...thinkingInputs, ratio: ratioInput,
   },
   outputs: pictureOutputs,
-  run: (inputs, context) => drawPicture(context.expand(), inputs, [inputs.prompt], { width: inputs.width, height: inputs.height }),
+  run: (inputs, context) => drawPicture(context.expand(), inputs, [inputs.prompt], { width: inputs.width, height: inputs.height, ratio: inputs.ratio }),
 });
 
 export const editImage = defineNode({

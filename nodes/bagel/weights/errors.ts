@@ -65,3 +65,16 @@ export function wrongTensors(file: string, total: number, missing: readonly stri
 export function unexpectedTensors(file: string, keys: readonly string[]): string {
   return `${file}: ${counted(keys.length, 'tensor')} the model does not know, left unused: ${among(keys)}`;
 }
+
+export function noMetadata(file: string, key: string, text: string | undefined): UserError {
+  const what = text === undefined ? `its header has no ${key}` : `${key} in its header is ${JSON.stringify(text.slice(0, 40))}, expected a JSON object`;
+  return new UserError(`${file} is no whole BAGEL in one file: ${what}. If it is a checkpoint in the official layout, give the folder that holds it, with ${layout}`);
+}
+
+export function newerFormat(file: string, version: number): UserError {
+  return new UserError(`${file}: comfyui_bagel says format_version ${version}, known is 1`);
+}
+
+export function noTokenizer(file: string, places: readonly string[]): UserError {
+  return new UserError(`${file} holds no tokenizer, only its fingerprint. Put tokenizer.json, or vocab.json, merges.txt and tokenizer_config.json, beside it; or keep a BAGEL model folder with the same vocabulary in ${places.join(' or ')}`);
+}

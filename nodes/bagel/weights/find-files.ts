@@ -88,10 +88,14 @@ async function shardsOf(index: string): Promise<string[]> {
   return files;
 }
 
-async function findAutoencoder(folder: string, names: ReadonlySet<string>): Promise<string | undefined> {
+/** ae.safetensors in the folder, in `vae` below it, or where ComfyUI keeps it: in `models/vae`, for folders in `models` and `models/bagel`. */
+export async function findAutoencoder(folder: string, names: ReadonlySet<string>): Promise<string | undefined> {
   if (names.has('ae.safetensors')) return path.join(folder, 'ae.safetensors');
-  const below = path.join(folder, 'vae', 'ae.safetensors');
-  return (await stat(below).catch(() => undefined))?.isFile() === true ? below : undefined;
+  for (const place of ['vae', '../vae', '../../vae']) {
+    const file = path.join(folder, place, 'ae.safetensors');
+    if ((await stat(file).catch(() => undefined))?.isFile() === true) return file;
+  }
+  return undefined;
 }
 
 const halfName = /\.(incomplete|part|partial|crdownload|download|aria2|tmp)$/;

@@ -15,13 +15,13 @@ import { twice, unexpectedTensors, unsupportedType, wrongTensors } from './error
 import { findFiles, type FoundFiles } from './find-files.ts';
 
 export interface ModelFolder {
-  /** Absolute path. */
+  /** Absolute path of the folder, or of the file that is a whole model. */
   readonly path: string;
-  /** The folder's own name. */
+  /** The folder's or file's own name. */
   readonly name: string;
   /** Where each weight of the checkpoint is, by key. */
   readonly llm: ReadonlyMap<string, WeightRef>;
-  /** The same of the autoencoder. */
+  /** The same of the autoencoder; empty where the model comes without one. */
   readonly vae: ReadonlyMap<string, WeightRef>;
   readonly config: BagelConfig;
   /** Identifies the content without reading the weights: a hash of headers, sizes, times of change and the JSON files. */
@@ -58,14 +58,15 @@ export async function openModelFolder(folder: string, options: OpenOptions = {})
   };
 }
 
-interface Opened {
+export interface Opened {
   /** For messages. */
   readonly name: string;
   readonly refs: ReadonlyMap<string, WeightRef>;
   readonly opened: readonly SafetensorsFile[];
 }
 
-async function openWeights(files: readonly string[]): Promise<Opened> {
+/** Opens weights files as one: each tensor must be in one of them only. */
+export async function openWeights(files: readonly string[]): Promise<Opened> {
   const opened = await Promise.all(files.map(openFile));
   const refs = new Map<string, WeightRef>();
   for (const entry of opened.flatMap((file) => [...file.entries.values()])) {
@@ -104,7 +105,7 @@ async function readConfig(files: FoundFiles, llm: ReadonlyMap<string, WeightRef>
 const supported: ReadonlySet<string> = new Set(['float32', 'float16', 'bfloat16']);
 
 /** Compares what is there with what the model needs. Gives warnings; throws on anything missing or wrong. */
-function checkWeights(name: string, given: ReadonlyMap<string, WeightRef>, expected: Shapes, { strict = false }: OpenOptions): string[] {
+export function checkWeights(name: string, given: ReadonlyMap<string, WeightRef>, expected: Shapes, { strict = false }: OpenOptions): string[] {
   const missing = [...expected.keys()].filter((key) => !given.has(key));
   const pairs = [...expected].flatMap(([key, shape]) => (given.has(key) ? [{ ref: given.get(key)!, shape }] : []));
   const wrong = pairs.filter(({ ref, shape }) => ref.shape.join() !== shape.join()).map(({ ref, shape }) => ({ key: ref.key, given: ref.shape, expected: shape }));
@@ -118,7 +119,8 @@ function checkWeights(name: string, given: ReadonlyMap<string, WeightRef>, expec
   return [warning];
 }
 
-async function hashContent(weights: readonly SafetensorsFile[], config: BagelConfig, tokenizer: TokenizerFiles): Promise<string> {
+/** Identifies weights, configuration and tokenizer without reading more than headers. */
+export async function hashContent(weights: readonly SafetensorsFile[], config: BagelConfig, tokenizer: TokenizerFiles): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(config));
   for (const file of weights) hash.update(` ${file.contentKey}`);
   for (const file of Object.values(tokenizer).filter((value) => value !== tokenizer.folder)) {

@@ -1,0 +1,70 @@
+// Runs parts by name on devices: each is traced and loaded at its first use, once a device, and again after its worker was lost.
+// What the parts are, subclasses know; nothing here knows nodes.
+import type { Device, Feed, Fetch, Handle, Held, Session } from '../../engine/device/device.ts';
+import { encodeModel } from '../../engine/onnx/protobuf.ts';
+import { dumpPart } from '../../engine/onnx/dump.ts';
+import type { Part } from '../../engine/onnx/expr.ts';
+import type { Tensor } from '../../engine/tensor/tensor.ts';
+
+export interface ModelOptions {
+  /** False: 16-bit weights stay mapped and are cast in every run; slower, a quarter of the memory. */
+  readonly expandWeights: boolean;
+}
+
+export abstract class PartRunner {
+  readonly #options: ModelOptions;
+  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #loaded = new Set<Session>();
+
+  constructor(options: ModelOptions) {
+    this.#options = options;
+  }
+
+  /** Traces the part called `name`; throws on an unknown one. */
+  abstract part(name: string): Part;
+
+  /** The session of a part on a device, loaded once and again after a worker was lost. */
+  async session(device: Device, name: string): Promise<Session> {
+    const slot = `${device.name} ${name}`;
+    const known = this.#sessions.get(slot);
+    if (known !== undefined) {
+      const session = await known;
+      if (device.holds(session)) return session;
+      this.#loaded.delete(session);
+      if (this.#sessions.get(slot) !== known) return this.session(device, name);
+    }
+    const loading = this.#load(device, name);
+    this.#sessions.set(slot, loading);
+    loading.catch(() => this.#sessions.delete(slot));
+    return loading;
+  }
+
+  async #load(device: Device, name: string): Promise<Session> {
+    const part = this.part(name);
+    if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.#options.expandWeights } });
+    this.#loaded.add(session);
+    return session;
+  }
+
+  /** Runs a part and gives what `fetch` names. */
+  async run(device: Device, part: string, feeds: Readonly<Record<string, Feed>>, fetch: Readonly<Record<string, Fetch>>, signal?: AbortSignal): Promise<Record<string, Handle | Tensor>> {
+    const session = await this.session(device, part);
+    return device.run(session, feeds, fetch, signal === undefined ? {} : { signal });
+  }
+
+  /** Runs a part that gives one output, which stays on the device. */
+  async handle(device: Device, part: string, feeds: Readonly<Record<string, Feed>>, output: string, signal?: AbortSignal): Promise<Handle> {
+    return (await this.run(device, part, feeds, { [output]: 'handle' }, signal))[output] as Handle;
+  }
+
+  /** Runs a part that gives one output, brought to the host. */
+  async tensor(device: Device, part: string, feeds: Readonly<Record<string, Feed>>, output: string, signal?: AbortSignal): Promise<Tensor> {
+    return (await this.run(device, part, feeds, { [output]: 'tensor' }, signal))[output] as Tensor;
+  }
+
+  /** Sessions loaded so far. */
+  held(): Held[] {
+    return [...this.#loaded];
+  }
+}
