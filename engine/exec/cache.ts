@@ -45,6 +45,8 @@ export class Cache {
   readonly #policy: CachePolicy;
   readonly #lifetime: Lifetime;
   readonly #entries = new Map<string, Kept>();
+  /** Entries that may be models: few among many, and looked through after every run. */
+  readonly #carrying = new Set<Kept>();
   /** Handles that entries hold, each counted once however many share it. */
   readonly #handles = new Map<Handle, number>();
   #bytes = 0;
@@ -98,6 +100,7 @@ export class Cache {
     };
     this.#lifetime.retain(carriers);
     this.#entries.set(key, kept);
+    if (carriers.length > 0) this.#carrying.add(kept);
     this.#bytes += kept.hostBytes;
     for (const handle of handles) {
       const count = this.#handles.get(handle) ?? 0;
@@ -124,6 +127,7 @@ export class Cache {
 
   #drop(entry: Kept): void {
     this.#entries.delete(entry.key);
+    this.#carrying.delete(entry);
     this.#bytes -= entry.hostBytes;
     for (const handle of entry.handles) {
       const count = this.#handles.get(handle)! - 1;
@@ -149,7 +153,8 @@ export class Cache {
 
   /** Whether a value is a model shows only once it has loaded a session, so this is asked late. */
   #trimModels(limit: number): void {
-    const models = [...this.#entries.values()].filter((entry) => this.#isModel(entry)).sort((a, b) => a.use - b.use);
+    if (this.#carrying.size <= limit) return;
+    const models = [...this.#carrying].filter((entry) => this.#isModel(entry)).sort((a, b) => a.use - b.use);
     for (const entry of models.slice(0, Math.max(0, models.length - limit))) this.#drop(entry);
   }
 

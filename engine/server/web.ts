@@ -61,18 +61,25 @@ export class Web {
   }
 
   /** The whole body. Throws 413 above the limit. */
-  async body(request: Request): Promise<Buffer> {
+  body(request: Request): Promise<Buffer> {
     const { maxUploadBytes } = this.#options;
-    const tooLarge = () => new HttpError(413, `the body is larger than ${maxUploadBytes} bytes; raise --max-upload-size`);
-    if (Number(request.headers['content-length'] ?? 0) > maxUploadBytes) throw tooLarge();
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxUploadBytes) throw tooLarge();
-      chunks.push(chunk);
-    }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const refuse = () => {
+        request.removeAllListeners('data').resume();
+        reject(new HttpError(413, `the body is larger than ${maxUploadBytes} bytes; raise --max-upload-size`));
+      };
+      if (Number(request.headers['content-length'] ?? 0) > maxUploadBytes) return refuse();
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > maxUploadBytes) refuse();
+        else chunks.push(chunk);
+      });
+      request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+      request.on('error', reject);
+      request.on('aborted', () => reject(new HttpError(400, 'the body broke off')));
+    });
   }
 
   #begin(request: Request, response: Response, next: NextFunction): void {
