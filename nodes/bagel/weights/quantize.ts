@@ -50,7 +50,8 @@ export function quantizeBlocks(weight: Float32Array, [outputs, inputs]: readonly
 function chooseScale(values: Float32Array, bits: 4 | 8): number {
   let largest = 0;
   let squares = 0;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
     if (Math.abs(value) > Math.abs(largest)) largest = value;
     squares += value * value;
   }
@@ -60,11 +61,12 @@ function chooseScale(values: Float32Array, bits: 4 | 8): number {
   let best = NaN;
   let least = Infinity;
   for (const part of candidates[bits]) {
-    const step = (-largest * part) / steps;
+    const perStep = -steps / (largest * part);
     let products = 0;
     let codes = 0;
-    for (const value of values) {
-      const code = clampCode(Math.round(value / step), steps);
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      const code = codeOf(value * perStep, steps);
       products += value * code;
       codes += code * code;
     }
@@ -75,15 +77,20 @@ function chooseScale(values: Float32Array, bits: 4 | 8): number {
   return best;
 }
 
-function clampCode(code: number, steps: number): number {
+/** Adding this leaves no room for a fraction, so that doubles round to the nearest whole number; twice as fast as Math.round. */
+const rounder = 1.5 * 2 ** 52;
+
+/** The whole number nearest to `value` within −steps … steps − 1. */
+function codeOf(value: number, steps: number): number {
+  const code = value + rounder - rounder;
   return code < -steps ? -steps : code > steps - 1 ? steps - 1 : code;
 }
 
 function pack(values: Float32Array, bits: 4 | 8, scale: number, packed: Uint8Array, at: number): void {
   const steps = 2 ** (bits - 1);
-  const code = (value: number) => (scale === 0 ? steps : clampCode(Math.round(value / scale), steps) + steps);
-  if (bits === 8) values.forEach((value, i) => { packed[at + i] = code(value); });
-  else for (let i = 0; i < values.length; i += 2) packed[at + i / 2] = code(values[i]!) | (code(values[i + 1]!) << 4);
+  const perStep = scale === 0 ? 0 : 1 / scale;
+  if (bits === 8) for (let i = 0; i < values.length; i++) packed[at + i] = codeOf(values[i]! * perStep, steps) + steps;
+  else for (let i = 0; i < values.length; i += 2) packed[at + i / 2] = (codeOf(values[i]! * perStep, steps) + steps) | ((codeOf(values[i + 1]! * perStep, steps) + steps) << 4);
 }
 
 /** The weight [outputs, inputs] that the codes stand for. */
