@@ -278,8 +278,8 @@ export class Execution {
     for (const i of links) {
       task.requested.add(task.node.links[i]!.name);
       const source = task.sources![i]!;
-      this.#waitFor(task, source);
       this.#demand(source);
+      this.#waitFor(task, source); // not for what was known
     }
     return task.waitsFor > 0;
   }

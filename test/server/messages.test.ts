@@ -40,6 +40,8 @@ test('lazy inputs: a node shows twice that it runs', async () => {
   const { log } = await run(server, client, nodes({ 1: ['PrimitiveInt', { value: 1 }], 2: ['PrimitiveInt', { value: 2 }], 3: ['Choose', { first: true, a: ['1', 0], b: ['2', 0] }], 4: ['PreviewAny', { source: ['3', 0] }] }));
   expect(log.filter((text) => text.startsWith('executing'))).toEqual(['executing 3', 'executing 1', 'executing 3', 'executing 4', 'executing null']);
   expect(log.filter((text) => text === 'progress_state 1:finished 1/1, 3:running 0/1')).toHaveLength(2);
+  const known = await run(server, client, nodes({ 1: ['PrimitiveInt', { value: 1 }], 2: ['PrimitiveInt', { value: 9 }], 3: ['Choose', { first: true, a: ['1', 0], b: ['2', 0] }], 4: ['PreviewAny', { source: ['3', 0] }] }));
+  expect(known.log.filter((text) => /^execut(ing|ion_c)/.test(text))).toEqual(['execution_cached 1', 'executing 3', 'executing 4', 'executing null']);
 });
 
 test('a node that throws ends the prompt with an error', async () => {
