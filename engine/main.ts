@@ -95,6 +95,7 @@ async function start(): Promise<void> {
 
 function report(error: unknown): number {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ status: 'error', outputs: [], error: { node: null, title: null, message } }, null, 1)}\n`);
   if (isUserMistake(error)) {
     process.stderr.write(`bagelgraph: ${message}\n`);
     if (debugLevel > 0) process.stderr.write(`${stack}\n`);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Device, Feed, Fetch, Handle } from '../../engine/device/device.ts';
 import { float32, int64, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
+import { UserError } from './errors.ts';
 import { rowsName } from './model/parts.ts';
 
 /** Rows that are reserved beyond what is needed, so that a longer context can grow in place. */
@@ -49,6 +50,17 @@ export interface Work {
 
 export function emptyContext(model: BagelModel): Context {
   return { model, key: digest(model.key, 'empty'), length: 0, rope: 0 };
+}
+
+/**
+ * The context as one of `model`; nothing = an empty one. A model that was dropped and loaded again is the same by content.
+ * Throws when another model has read it.
+ */
+export function contextOf(model: BagelModel, context: Context | undefined): Context {
+  if (context === undefined) return emptyContext(model);
+  if (context.model === model) return context;
+  if (context.model.key !== model.key) throw new UserError(`the context was read by the model ${context.model.name}, not by ${model.name}: connect the same model to both`);
+  return { ...context, model };
 }
 
 export function contextHandles(context: Context): Handle[] {
@@ -105,7 +117,7 @@ export async function extend(context: Context, content: string, work: Work, make
   }
 }
 
-/** Feeds rows through all layers and writes their keys and values behind the context. Gives the last understanding rows if asked for. */
+/** Feeds rows through all layers and writes their keys and values behind the context. */
 async function readRows(context: Context & { buffers: RowBuffers }, reading: Reading, work: Work): Promise<void> {
   const rows = reading.undRows + (reading.genRows ?? 0);
   const positions = Array.from({ length: rows }, (_, i) => context.rope + (reading.causal ? i : 0));

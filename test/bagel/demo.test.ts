@@ -160,6 +160,25 @@ describe('passes', () => {
     expect([first.counts['prefill'], second.counts['prefill'] ?? 0, second.counts['denoise']]).toEqual([1, 0, 90]);
   });
 
+  test('greedy thinking does not think again for a new seed', async () => {
+    const { prompt } = await loadWorkflow('text-to-image-think', engine);
+    const small = withInput(withInput(prompt, '2', 'width', 32n), '2', 'height', 32n);
+    const first = await runPrompt(engine, setSeeds(small, 1n, registry));
+    const second = await runPrompt(engine, setSeeds(small, 2n, registry));
+    expect([first.counts['decode'], second.counts['decode'] ?? 0, second.counts['prefill'] ?? 0]).toEqual([54, 0, 0]);
+  });
+
+  test('a model that was dropped and opened again leaves nothing of the old one behind', async () => {
+    const { prompt } = await loadWorkflow('shared-prompt', engine);
+    await runPrompt(engine, prompt);
+    await engine.clear({ models: true });
+    const again = await runPrompt(engine, setSeeds(prompt, 3n, registry));
+    expect(again.status).toBe('success');
+    await engine.clear();
+    const { handles, sessions } = await device.stats();
+    expect([handles.count, sessions]).toEqual([0, 0]);
+  });
+
   test('the same run again makes no pass at all', async () => {
     const { prompt } = await loadWorkflow('text-to-image', engine);
     const small = withInput(withInput(prompt, '2', 'width', 32n), '2', 'height', 32n);

@@ -8,7 +8,7 @@ import { floatFromPixels, overWhite, pixels } from '../../engine/image/pixels.ts
 import { Generator } from '../../engine/tensor/random.ts';
 import { float32, type Tensor } from '../../engine/tensor/tensor.ts';
 import { BagelModel } from '../../nodes/bagel/bagel-model.ts';
-import { emptyContext, type Context, type Work } from '../../nodes/bagel/context.ts';
+import { contextOf, emptyContext, type Context, type Work } from '../../nodes/bagel/context.ts';
 import { fitVae, fitVit, readImageVae, readImageVit, readText } from '../../nodes/bagel/encode.ts';
 import { generateTokens } from '../../nodes/bagel/generate-text.ts';
 import { denoiseOptions } from '../../nodes/bagel/inputs.ts';
@@ -214,6 +214,11 @@ describe('text', () => {
 
   test('a text longer than the model\'s positions is refused with both numbers', async () => {
     await expect(readText(emptyContext(model), 'a large red circle '.repeat(2000), work)).rejects.toThrow(/the text takes \d+ tokens after 0, but the model bagel-demo has room for 4096/);
+  });
+
+  test('a context of another model is refused', async () => {
+    const other = new BagelModel(await openModelFolder(goldenPath('nano')), { expandWeights: true });
+    expect(() => contextOf(other, emptyContext(model))).toThrow('the context was read by the model bagel-demo, not by nano: connect the same model to both');
   });
 
   test('an empty prompt is allowed', async () => {

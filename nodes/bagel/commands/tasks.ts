@@ -80,7 +80,7 @@ export const ask: Command = {
 function runTask(host: CommandHost, args: CommandArguments, folder: ModelFolder, workflow: string, inputs: Record<string, Literal>): Promise<number> {
   const seed = args.options['seed'] === undefined ? BigInt(randomInt(2 ** 32)) : wholeNumber(args, 'seed');
   const isThinking = args.options['think'] === true;
-  return host.runForm(isThinking ? `${workflow}-think` : workflow, { model: folder.path, seed, ...inputs }, args);
+  return host.runForm(isThinking ? `${workflow}-think` : workflow, { model: folder.name, seed, ...inputs }, args);
 }
 
 function positionals(args: CommandArguments, wanted: readonly string[], command: string): readonly string[] {

@@ -15,6 +15,8 @@ export const verify: Command = {
     tokenizer: { type: 'string', value: 'CASES.json', description: 'check token ids of known texts' },
     with: { type: 'string', value: 'FILE', description: 'the tokenizer.json to check' },
     randn: { type: 'string', value: 'FILE', description: 'check random numbers against torch\'s (names seedS_AxB)' },
+    devices: { type: 'string', value: 'NAME', description: 'the device to prove (default cpu:0)' },
+    threads: { type: 'string', value: 'N', description: 'CPU threads' },
     json: { type: 'boolean', description: 'print one JSON object on stdout' },
   },
   async run(args, host) {

@@ -3,7 +3,7 @@ import { defineNode, type Image } from '../../../engine/graph/node.ts';
 import type { Pixels } from '../../../engine/image/pixels.ts';
 import { BOOLEAN, COMBO, IMAGE, INT } from '../../../engine/graph/types.ts';
 import { latentSource } from '../comfy-latent.ts';
-import { emptyContext, type Context } from '../context.ts';
+import { contextOf, emptyContext, type Context } from '../context.ts';
 import { fitVae, readImageVae, readImageVit, readLatent, readText } from '../encode.ts';
 import { UserError } from '../errors.ts';
 import { drawableSize, promptInput, ratioInput, sizeOfRatio } from '../inputs.ts';
@@ -26,7 +26,7 @@ export const encodeText = defineNode({
   category: 'BAGEL/context',
   inputs: { model, text: promptInput, context: contextInput },
   outputs: contextOutput,
-  run: async (inputs, context) => [await readText(inputs.context ?? emptyContext(inputs.model), inputs.text, workOf(context))],
+  run: async (inputs, context) => [await readText(contextOf(inputs.model, inputs.context), inputs.text, workOf(context))],
 });
 
 export const encodeImageVit = defineNode({
@@ -37,7 +37,7 @@ export const encodeImageVit = defineNode({
   inputs: { model, image: { type: IMAGE }, context: contextInput },
   outputs: contextOutput,
   async run(inputs, context) {
-    let read = inputs.context ?? emptyContext(inputs.model);
+    let read = contextOf(inputs.model, inputs.context);
     for (const picture of picturesOf(inputs.image)) read = await readImageVit(read, picture, workOf(context));
     return [read];
   },
@@ -51,7 +51,7 @@ export const encodeImageVae = defineNode({
   inputs: { model, image: { type: IMAGE }, context: contextInput },
   outputs: contextOutput,
   async run(inputs, context) {
-    let read = inputs.context ?? emptyContext(inputs.model);
+    let read = contextOf(inputs.model, inputs.context);
     for (const picture of picturesOf(inputs.image)) read = await readImageVae(read, picture, workOf(context));
     return [read];
   },

@@ -3,7 +3,7 @@ import { defineNode } from '../../../engine/graph/node.ts';
 import { IMAGE } from '../../../engine/graph/types.ts';
 import { Generator } from '../../../engine/tensor/random.ts';
 import { bagelFromRaw, latentShape, rawFromBagel } from '../comfy-latent.ts';
-import { emptyContext } from '../context.ts';
+import { contextOf } from '../context.ts';
 import { denoise as denoiseSteps } from '../denoise.ts';
 import { decodeLatent as decode, encodeLatent as encode, fitVae, gridOf, unpackLatent } from '../encode.ts';
 import { UserError } from '../errors.ts';
@@ -46,9 +46,9 @@ export const denoise = defineNode({
   async run(inputs, context) {
     const options = denoiseOptions(inputs);
     const contexts = {
-      conditional: inputs.context,
-      text: inputs.text_unconditional ?? emptyContext(inputs.model),
-      image: inputs.image_unconditional ?? inputs.context,
+      conditional: contextOf(inputs.model, inputs.context),
+      text: contextOf(inputs.model, inputs.text_unconditional),
+      image: contextOf(inputs.model, inputs.image_unconditional ?? inputs.context),
     };
     const work = workOf(context);
     const steps = denoiseSteps(inputs.model, contexts, inputs.noise, options, work);

@@ -17,13 +17,13 @@ interface PictureValues extends DenoiseValues, TextValues {
   readonly seed: bigint;
 }
 
-/** Interleave → (Think) → Noise → Denoise → Decode. */
+/** Interleave → (Think) → Noise → Denoise → Decode. Greedy thinking does not depend on the seed, so a new seed does not think again. */
 function drawPicture(build: Builder, values: PictureValues, items: readonly unknown[], size: { width?: number; height?: number; ratio?: string | undefined }) {
   const { model, think, seed } = values;
   const numbered = Object.fromEntries(items.map((item, i) => [`item${i + 1}`, item]));
   const contexts = build.node('Bagel.Interleave', { model, task: 'draw', think, ...size, ...numbered }, { id: 'read' });
   const { max_tokens, sample, temperature } = values;
-  const thought = think ? build.node('Bagel.Think', { model, context: contexts.out(0), max_tokens, sample, temperature, seed }, { id: 'think' }) : undefined;
+  const thought = think ? build.node('Bagel.Think', { model, context: contexts.out(0), max_tokens, sample, temperature, seed: sample ? seed : 0n }, { id: 'think' }) : undefined;
   const noise = build.node('Bagel.Noise', { model, seed, width: contexts.out(3), height: contexts.out(4) }, { id: 'noise' });
   const { steps, shift, cfg_text, cfg_image, cfg_start, cfg_end, renorm, renorm_min, taylorseer } = values;
   const latent = build.node('Bagel.Denoise', {
@@ -97,7 +97,7 @@ export const understandImage = defineNode({
     const build = context.expand();
     const { model, image, prompt, think, max_tokens, sample, temperature, seed } = inputs;
     const read = build.node('Bagel.Interleave', { model, task: 'understand', think, item1: onWhite(image, inputs.mask), item2: prompt }, { id: 'read' });
-    const answer = build.node('Bagel.GenerateText', { model, context: read.out(0), max_tokens, sample, temperature, seed: seed ?? 0n }, { id: 'answer' });
+    const answer = build.node('Bagel.GenerateText', { model, context: read.out(0), max_tokens, sample, temperature, seed: sample ? seed ?? 0n : 0n }, { id: 'answer' });
     return build.finish([answer.out(0)]);
   },
 });

@@ -1,7 +1,7 @@
 // Nodes that write text.
 import { defineNode, type NodeContext } from '../../../engine/graph/node.ts';
 import { FLOAT, INT, STRING } from '../../../engine/graph/types.ts';
-import type { Context } from '../context.ts';
+import { contextOf, type Context } from '../context.ts';
 import { readText } from '../encode.ts';
 import { generateTokens, type TextOptions } from '../generate-text.ts';
 import { seedInput, textInputs, textOptions } from '../inputs.ts';
@@ -16,7 +16,9 @@ const finerInputs = {
 const inputs = { model: { type: BAGEL_MODEL }, context: { type: BAGEL_CONTEXT }, ...textInputs(512), seed: { ...seedInput, optional: true }, ...finerInputs } as const;
 
 /** Generates behind a context, streaming to the client. */
+/** Stops at a begin token as well as at an end token: the reference keeps what stands between the first two. */
 async function generate(read: Context, options: TextOptions, context: NodeContext): Promise<string> {
+  const { bos } = read.model.config.specialTokens;
   const tokenizer = await read.model.tokenizer();
   const stream = tokenizer.stream();
   let text = '';
@@ -26,6 +28,7 @@ async function generate(read: Context, options: TextOptions, context: NodeContex
   };
   let count = 0;
   for await (const id of generateTokens(read, options, workOf(context))) {
+    if (id === bos) break;
     say(stream.push(id));
     await context.progress(++count, options.maxTokens);
   }
@@ -40,7 +43,7 @@ export const generateText = defineNode({
   category: 'BAGEL/text',
   inputs,
   outputs: [{ name: 'text', type: STRING }],
-  run: async (values, context) => [await generate(values.context, textOptions(values, values.seed ?? 0n), context)],
+  run: async (values, context) => [await generate(contextOf(values.model, values.context), textOptions(values, values.seed ?? 0n), context)],
 });
 
 export const think = defineNode({
@@ -51,7 +54,8 @@ export const think = defineNode({
   inputs,
   outputs: [{ name: 'text', type: STRING }, { name: 'context', type: BAGEL_CONTEXT }],
   async run(values, context) {
-    const thought = await generate(values.context, textOptions(values, values.seed ?? 0n), context);
-    return [thought, await readText(values.context, thought, workOf(context))];
+    const read = contextOf(values.model, values.context);
+    const thought = await generate(read, textOptions(values, values.seed ?? 0n), context);
+    return [thought, await readText(read, thought, workOf(context))];
   },
 });
