@@ -151,11 +151,18 @@ export class Cache {
     }
   }
 
-  /** Whether a value is a model shows only once it has loaded a session, so this is asked late. */
+  /**
+   * Whether a value is a model shows only once it has loaded a session, so this is asked late. A model that several entries hold
+   * (of a node and of those it expanded into) counts once, and goes from all of them.
+   */
   #trimModels(limit: number): void {
     if (this.#carrying.size <= limit) return;
-    const models = [...this.#carrying].filter((entry) => this.#isModel(entry)).sort((a, b) => a.use - b.use);
-    for (const entry of models.slice(0, Math.max(0, models.length - limit))) this.#drop(entry);
+    const byModel = new Map<Carrier, Kept[]>();
+    for (const entry of [...this.#carrying].filter((one) => this.#isModel(one)).sort((a, b) => b.use - a.use)) {
+      const model = entry.carriers[0]!;
+      byModel.set(model, [...(byModel.get(model) ?? []), entry]);
+    }
+    for (const entry of [...byModel.values()].slice(limit).flat()) this.#drop(entry);
   }
 
   /** Whole generations go, oldest first; what the last run used stays, however much it is. */

@@ -48,7 +48,16 @@ const Inside = defineNode({
   },
 });
 
-const nodes = [Put, Load, Twice, Get, Pass, Unpack, Inside];
+const Open = defineNode({
+  type: 'Open', category: 't', inputs: { name: { type: INT } }, outputs: [{ name: 'model', type: MODEL }],
+  run({ name }, context) {
+    const build = context.expand();
+    return build.finish([build.node('LoadNamed', { name }).out(0)]);
+  },
+});
+const LoadNamed = defineNode({ type: 'LoadNamed', category: 't', inputs: { name: { type: INT } }, outputs: [{ name: 'model', type: MODEL }], run: () => [new Model()] });
+
+const nodes = [Put, Load, Twice, Get, Pass, Unpack, Inside, Open, LoadNamed];
 
 function benchOn(cache: CachePolicy): { device: MemoryDevice; counts(): Promise<[handles: number, sessions: number]> } & ReturnType<typeof bench> {
   const device = memoryDevice(twice);
@@ -99,6 +108,17 @@ describe('lifetime', () => {
     const { run: runNone, counts: countsNone } = benchOn({ policy: 'bytes', models: 0 });
     await runNone(graph(3));
     expect(await countsNone()).toEqual([2, 0]);
+  });
+
+  it('a model that an expansion opened counts once, not also for the node that expanded', async () => {
+    const { device, run, counts } = benchOn({ policy: 'bytes', models: 2 });
+    const opened = (name: number, n: number) => graphOf({ m: ['Open', { name }], p: ['Put', { n }], t: ['Twice', { model: ['m', 0], box: ['p', 0] }], g: ['Get', { box: ['t', 0] }], o: ['Show', { value: ['g', 0] }] });
+    for (const n of [1, 2]) for (const name of [1, 2]) await run(opened(name, n));
+    expect(device.log.filter((line) => line.startsWith('load'))).toHaveLength(2);
+    await run(opened(3, 1));
+    expect((await counts())[1]).toBe(2);
+    await run(opened(2, 3));
+    expect(device.log.filter((line) => line.startsWith('load'))).toHaveLength(3); // 1 went, 2 is still there
   });
 
   it('classic frees what the next prompt does not have', async () => {
