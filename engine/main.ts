@@ -14,7 +14,7 @@ import { isUserMistake } from './cli/mistakes.ts';
 import { nearestNames } from './graph/nearest.ts';
 import type { HostCommand } from './cli/command.ts';
 
-const builtInPacks = ['core', 'bagel'].map((name) => fileURLToPath(new URL(`../nodes/${name}/`, import.meta.url)));
+const builtInPacks = ['core', 'bagel', 'comfy-bagel'].map((name) => fileURLToPath(new URL(`../nodes/${name}/`, import.meta.url)));
 
 async function main(words: readonly string[]): Promise<number> {
   const { folders, words: [name, ...rest] } = takePackOptions(words);
