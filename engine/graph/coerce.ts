@@ -112,3 +112,14 @@ function kindOf(literal: Literal): string {
   if (literal === null) return 'null';
   return literal instanceof Map ? 'an object' : Array.isArray(literal) ? 'a list' : `${typeof literal} ${pythonText(literal)}`;
 }
+
+/**
+ * The least or greatest allowed value, or the step. Of whole numbers exactly: 2^64 and 2^63 stand for the largest 64-bit integers,
+ * which a JavaScript number cannot tell from them.
+ */
+export function boundOf(spec: InputSpec<unknown>, bound: 'min' | 'max' | 'step'): number | bigint | undefined {
+  const value = spec[bound];
+  if (value === undefined || spec.type.name !== 'INT' || !Number.isFinite(value)) return value;
+  const whole = BigInt(Math.trunc(value));
+  return whole === 2n ** 64n || whole === 2n ** 63n ? whole - 1n : whole;
+}

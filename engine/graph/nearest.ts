@@ -13,15 +13,17 @@ export function nearestNames(wanted: string, names: Iterable<string>, limit = 3)
   return scored.sort((a, b) => a.distance - b.distance).slice(0, limit).map(({ name }) => name);
 }
 
-/** Insertions, deletions and replacements between two words (Levenshtein). */
+/** Insertions, deletions, replacements and swaps of neighbours between two words (Damerau-Levenshtein). */
 function editDistance(a: string, b: string): number {
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const kept = rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, kept, isSwap ? rows[i - 2]![j - 2]! + 1 : Infinity));
     }
-    above = row;
+    rows.push(row);
   }
-  return above[b.length]!;
+  return rows[a.length]![b.length]!;
 }

@@ -1,6 +1,7 @@
 // Node definitions as data, in the shape of ComfyUI's /object_info (comfy-contract §1.5): what editors draw and workflows are converted by.
 // Pure and browser-safe; knows no server.
 import type { Json, JsonObject } from '../formats/json.ts';
+import { boundOf } from './coerce.ts';
 import type { Literal } from './graph.ts';
 import type { AnyNode, Environment, InputSpec, Registry } from './node.ts';
 
@@ -51,8 +52,8 @@ async function inputInfo(spec: InputSpec<unknown>, env: Environment): Promise<Js
   const options = new Map<string, Json>();
   if (spec.default !== undefined) options.set('default', spec.default);
   for (const bound of ['min', 'max', 'step'] as const) {
-    const value = spec[bound];
-    if (value !== undefined) options.set(bound, spec.type.name === 'INT' ? wholeBound(value) : value);
+    const value = boundOf(spec, bound);
+    if (value !== undefined) options.set(bound, value);
   }
   if (spec.lazy === true) options.set('lazy', true);
   if (spec.raw === true) options.set('rawLink', true);
@@ -72,11 +73,4 @@ async function choicesOf({ choices = [] }: InputSpec<unknown>, env: Environment)
 
 function typeName({ name, oneOf }: InputSpec<unknown>['type']): string {
   return oneOf === undefined ? name : oneOf.join(',');
-}
-
-/** A bound of whole numbers. 2^64 − 1 and 2^63 − 1, which a number cannot hold, are meant where their neighbours are written. */
-function wholeBound(value: number): Json {
-  if (!Number.isFinite(value)) return value;
-  const whole = BigInt(Math.trunc(value));
-  return whole === 2n ** 64n || whole === 2n ** 63n ? whole - 1n : whole;
 }

@@ -2,7 +2,7 @@
 // The codes of node problems are ComfyUI's, for clients know them; the words are ours.
 import type { GraphNode, Link, Literal, NodeId, Problem } from './graph.ts';
 import type { AnyNode, InputSpec } from './node.ts';
-import { pythonText } from './coerce.ts';
+import { boundOf, pythonText } from './coerce.ts';
 
 export type ProblemCode =
   | 'required_input_missing' | 'bad_linked_input' | 'return_type_mismatch' | 'invalid_input_type'
@@ -64,10 +64,10 @@ export const problems = {
     problemOf(node, 'invalid_input_type', `${shortLiteral(literal)} is no ${spec.type.name}: ${exceptionOf(error).message}`, { input, spec, received: literal, exception: exceptionOf(error) }),
 
   tooSmall: (node: GraphNode, input: string, spec: InputSpec<unknown>, value: Literal) =>
-    problemOf(node, 'value_smaller_than_min', `${shortLiteral(value)} is below the least allowed value ${spec.min}`, { input, spec, received: value, hint: `give ${rangeText(spec)}` }),
+    problemOf(node, 'value_smaller_than_min', `${shortLiteral(value)} is below the least allowed value ${boundOf(spec, 'min')}`, { input, spec, received: value, hint: `give ${rangeText(spec)}` }),
 
   tooBig: (node: GraphNode, input: string, spec: InputSpec<unknown>, value: Literal) =>
-    problemOf(node, 'value_bigger_than_max', `${shortLiteral(value)} is above the greatest allowed value ${spec.max}`, { input, spec, received: value, hint: `give ${rangeText(spec)}` }),
+    problemOf(node, 'value_bigger_than_max', `${shortLiteral(value)} is above the greatest allowed value ${boundOf(spec, 'max')}`, { input, spec, received: value, hint: `give ${rangeText(spec)}` }),
 
   notInList: (node: GraphNode, input: string, spec: InputSpec<unknown>, value: Literal, choices: readonly Literal[]) =>
     problemOf(node, 'value_not_in_list', `${shortLiteral(value)} is not in the list`, { input, spec, received: value, choices, hint: listText(choices) }),
@@ -121,7 +121,8 @@ export function shortLiteral(literal: Literal): string {
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 
-function rangeText({ min, max }: InputSpec<unknown>): string {
+function rangeText(spec: InputSpec<unknown>): string {
+  const [min, max] = [boundOf(spec, 'min'), boundOf(spec, 'max')];
   return min === undefined ? `at most ${max}` : max === undefined ? `at least ${min}` : `a value from ${min} to ${max}`;
 }
 

@@ -1,6 +1,6 @@
 // Decides which outputs of a graph can run: types, links, values and the nodes' own checks, as ComfyUI does, each node once.
 // Linear in nodes and links and without recursion. Runs nothing.
-import { coerce } from './coerce.ts';
+import { boundOf, coerce } from './coerce.ts';
 import { fits } from './fits.ts';
 import { isLink, type Graph, type GraphNode, type Input, type Link, type Literal, type NodeId } from './graph.ts';
 import { nearestNames } from './nearest.ts';
@@ -193,8 +193,10 @@ class Check {
     if (custom === 'all' || custom?.includes(name) === true) return;
     const number = typeof value === 'number' || typeof value === 'bigint' ? value : undefined;
     const given = number === undefined ? value as Literal : literalOf(spec, number);
-    if (number !== undefined && spec.min !== undefined && number < spec.min) this.report(problems.tooSmall(node, name, spec, given));
-    else if (number !== undefined && spec.max !== undefined && number > spec.max) this.report(problems.tooBig(node, name, spec, given));
+    const [min, max] = [boundOf(spec, 'min'), boundOf(spec, 'max')];
+    if (Number.isNaN(number) && (min ?? max) !== undefined) this.report(problems.invalid(node, name, spec, literal, new Error('it lies in no range')));
+    else if (number !== undefined && min !== undefined && number < min) this.report(problems.tooSmall(node, name, spec, given));
+    else if (number !== undefined && max !== undefined && number > max) this.report(problems.tooBig(node, name, spec, given));
     else if (spec.choices !== undefined) this.#choice(node, name, spec, given);
   }
 

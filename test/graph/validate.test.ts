@@ -45,6 +45,9 @@ describe('values', () => {
     [{ n: { literal: null } }, 'invalid_input_type | Sink (node bad), input n: None is no INT: a whole number is needed, got null'],
     [{ n: -1 }, 'value_smaller_than_min | Sink (node bad), input n: -1 is below the least allowed value 0 (give a value from 0 to 10)'],
     [{ n: 11 }, 'value_bigger_than_max | Sink (node bad), input n: 11 is above the greatest allowed value 10 (give a value from 0 to 10)'],
+    [{ seed: { literal: 18446744073709551616n } }, 'value_bigger_than_max | Sink (node bad), input seed: 18446744073709551616 is above the greatest allowed value 18446744073709551615 (give a value from 0 to 18446744073709551615)'],
+    [{ f: { literal: 'nan' } }, 'invalid_input_type | Sink (node bad), input f: "nan" is no FLOAT: it lies in no range'],
+    [{ f: { literal: 'inf' } }, undefined],
     [{ f: 0.25 }, 'value_smaller_than_min | Sink (node bad), input f: 0.25 is below the least allowed value 0.5 (give at least 0.5)'],
     [{ pick: 'rde' }, 'value_not_in_list | Sink (node bad), input pick: "rde" is not in the list (one of: red, green, blue)'],
     [{ size: 3 }, 'value_not_in_list | Sink (node bad), input size: 3 is not in the list (one of: 1, 2)'],
@@ -199,7 +202,8 @@ describe('registry', () => {
     expect(registry.get('Uno')?.type).toBe('One');
     expect(registry.get('one')).toBeUndefined();
     expect(registry.packOf('Two')).toBe('b');
-    expect(registry.nearest('tow')).toEqual([]);
+    expect(registry.nearest('oxo')).toEqual([]);
+    expect(registry.nearest('tow')).toEqual(['Two']);
     expect(registry.nearest('twoo')).toEqual(['Two']);
     expect(registry.all().map(({ type }) => type)).toEqual(['One', 'Two']);
   });
