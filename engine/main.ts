@@ -2,15 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { commandHelp, readArguments, table, UsageError } from './cli/arguments.ts';
-import { debugLevel } from './cli/debug.ts';
+import { commandHelp, readArguments, table, UsageError, withSignedNumbers } from './cli/arguments.ts';
+import { asksForJson, reportError, watchOutput } from './cli/failure.ts';
 import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
 import { infoCommands } from './cli/info.ts';
 import { customNodeFolders, loadOtherPacks, loadPacks, type LoadedPack } from './cli/packs.ts';
 import { runCommand } from './cli/run.ts';
 import { serveCommand } from './cli/serve.ts';
-import { isUserMistake } from './cli/mistakes.ts';
 import { nearestNames } from './graph/nearest.ts';
 import type { HostCommand } from './cli/command.ts';
 
@@ -35,7 +34,7 @@ async function main(words: readonly string[]): Promise<number> {
     const near = nearestNames(name, commands.keys());
     throw new UsageError(`bagelgraph has no command ${JSON.stringify(name)}${near.length === 0 ? '' : `; did you mean ${near.join(' or ')}?`} (see bagelgraph --help)`);
   }
-  const args = readArguments(rest, command);
+  const args = readArguments(withSignedNumbers(rest, command), command);
   if (args.options['help'] === true) {
     process.stdout.write(commandHelp(command));
     return 0;
@@ -84,25 +83,14 @@ function overview(commands: readonly HostCommand[]): string {
   ].join('\n');
 }
 
-/** Ends the process with the command's code; a user's mistake is one line, never a stack. */
-async function start(): Promise<void> {
+/** Ends the process with the command's code. */
+async function start(words: readonly string[]): Promise<void> {
+  watchOutput();
   try {
-    process.exitCode = await main(process.argv.slice(2));
+    process.exitCode = await main(words);
   } catch (error) {
-    process.exitCode = report(error);
+    process.exitCode = reportError(error, asksForJson(words));
   }
 }
 
-function report(error: unknown): number {
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ status: 'error', outputs: [], error: { node: null, title: null, message } }, null, 1)}\n`);
-  if (isUserMistake(error)) {
-    process.stderr.write(`bagelgraph: ${message}\n`);
-    if (debugLevel > 0) process.stderr.write(`${stack}\n`);
-    return error instanceof UsageError ? 2 : 1;
-  }
-  process.stderr.write(`bagelgraph: internal error: ${message}\n${stack}\nPlease report this with the command you ran.\n`);
-  return 70;
-}
-
-await start();
+await start(process.argv.slice(2));

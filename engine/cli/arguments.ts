@@ -37,8 +37,11 @@ function explain(error: NodeJS.ErrnoException, command: Pick<Command, 'name' | '
   const unknown = error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? /'(--?[^']+)'/.exec(error.message)?.[1] : undefined;
   if (unknown !== undefined) {
     const [near] = nearestNames(unknown.replace(/^-+/, ''), Object.keys(command.options), 1);
-    return `${command.name} has no option ${unknown}${near === undefined ? '' : `; did you mean --${near}?`} (${more})`;
+    const hint = near !== undefined ? `; did you mean --${near}?` : /^-[^-]|\s/.test(unknown) ? '; a text that begins with a dash goes to the end, after --' : '';
+    return `${command.name} has no option ${unknown}${hint} (${more})`;
   }
+  const swallowed = /'(?:-\w, )?(--[^']+)' argument is ambiguous/.exec(error.message)?.[1];
+  if (swallowed !== undefined) return `${swallowed} needs a value; one that begins with a dash is written ${swallowed}=VALUE (${more})`;
   return `${error.message.split('. ')[0]!.split('\n')[0]!} (${more})`;
 }
 
@@ -56,4 +59,17 @@ function flagText(name: string, { value, short, multiple, bare }: CommandOption)
 export function table(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
+}
+
+/** `--steps -1` as `--steps=-1`: what follows is a value and no option, and its range is told in the command's own words. */
+export function withSignedNumbers(words: readonly string[], { options }: Pick<Command, 'options'>): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const takesValue = word.startsWith('--') && options[word.slice(2)]?.type === 'string';
+    const isSigned = takesValue && /^-[\d.]/.test(words[i + 1] ?? '');
+    joined.push(isSigned ? `${word}=${words[++i]!}` : word);
+    if (word === '--') return [...joined, ...words.slice(i + 1)];
+  }
+  return joined;
 }

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CommandArguments, FolderKind } from '../graph/node.ts';
+import { UsageError } from './arguments.ts';
 
 /** The package's root, from dist/engine/cli or engine/cli. */
 export const packageRoot = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
@@ -17,6 +18,7 @@ export interface FolderOptions {
 /** The folder options of a command line. */
 export function folderOptions({ options }: CommandArguments): FolderOptions {
   const text = (name: string) => (typeof options[name] === 'string' ? options[name] : undefined);
+  if (text('output') === '') throw new UsageError('--output is empty: give a folder');
   const chosen = { input: text('input-directory'), output: text('output'), model: text('model') };
   return Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined));
 }

@@ -12,6 +12,9 @@ import { folderOptions, modelFolders } from './folders.ts';
 import type { LoadedPack } from './packs.ts';
 import { runForm } from './run.ts';
 
+/** More only cost time: each session makes its own. */
+const maxThreads = 256;
+
 export function createHost(packs: readonly LoadedPack[], args: CommandArguments): FullHost {
   let opened: Promise<Devices> | undefined;
   let lazy: Devices | undefined;
@@ -19,7 +22,7 @@ export function createHost(packs: readonly LoadedPack[], args: CommandArguments)
   const host: FullHost = {
     packs,
     stdout: process.stdout,
-    stderr: { write: (text) => process.stderr.write(text), isTTY: process.stderr.isTTY === true, get columns() { return process.stderr.columns ?? 80; } },
+    stderr: { write: (text) => process.stderr.write(text), isTTY: process.stderr.isTTY === true && process.env['TERM'] !== 'dumb', get columns() { return process.stderr.columns || 80; } },
     signal: interrupt.signal,
     devices: () => (opened ??= openDevices(args)),
     lazyDevices: () => (lazy ??= lazyDevices(args)),
@@ -46,7 +49,7 @@ function lazyDevices(args: CommandArguments): Devices {
 function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; open(): Promise<Device> }[] {
   const names = deviceNames(typeof options['devices'] === 'string' ? options['devices'] : 'cpu:0');
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
-  if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1`);
+  if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1 to ${maxThreads}`);
   return names.map(({ name }) => ({
     name,
     async open() {
@@ -72,7 +75,7 @@ function watchInterrupt(): { signal: AbortSignal; end(): void } {
     controller.abort();
     process.stderr.write('\nstopping; Ctrl-C again ends at once\n');
   };
-  const events = ['SIGINT', 'SIGTERM'] as const;
+  const events = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const event of events) process.on(event, interrupt);
   return { signal: controller.signal, end: () => events.forEach((event) => process.off(event, interrupt)) };
 }

@@ -40,6 +40,7 @@ export class Progress {
     switch (event.kind) {
       case 'begun':
         this.#running.set(event.node, { title: event.title, startedAt: event.at });
+        this.#begin(event.title, event.at);
         break;
       case 'progress':
         this.#step(event.node, event.value, event.max, event.at);
@@ -79,6 +80,13 @@ export class Progress {
     this.#isMidText = false;
   }
 
+  /** Where a line can be redrawn it says what is going on, for loading a large model takes a while. */
+  #begin(title: string, at: number): void {
+    if (!this.#err.isTTY || this.#isMidText || at - this.#drawnAt < redrawIntervalMs) return;
+    this.#drawnAt = at;
+    this.#draw(`${title} …`);
+  }
+
   #step(node: string, value: number, max: number, at: number): void {
     const running = this.#running.get(node);
     if (running === undefined || this.#isMidText || max <= 1) return;
@@ -87,7 +95,7 @@ export class Progress {
     const isLast = value >= max;
     if (!isLast && (at - this.#drawnAt < interval || (value === 0 && !this.#err.isTTY))) return;
     this.#drawnAt = at;
-    this.#draw(progressLine(running, value, max, at));
+    this.#draw(progressLine(running, value, max, at, this.#err.isTTY ? this.#err.columns : Infinity));
     if (isLast) this.#drawnAt = -Infinity;
   }
 
@@ -96,7 +104,7 @@ export class Progress {
       this.#err.write(`${line}\n`);
       return;
     }
-    this.#err.write(`\r\u001b[2K${line.slice(0, Math.max(20, this.#err.columns - 1))}`);
+    this.#err.write(`\r\u001b[2K${line.slice(0, Math.max(0, this.#err.columns - 1))}`);
     this.#hasLine = true;
   }
 
@@ -106,14 +114,19 @@ export class Progress {
   }
 }
 
-/** `BAGEL Denoise  ████████░░░░  12/24  27 ms a step  0.3 s left`. The first step is left out of the pace: it loads the model. */
-function progressLine({ title, firstAt, firstValue }: Running, value: number, max: number, at: number): string {
-  const filled = Math.round((barWidth * Math.min(value, max)) / max);
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`;
+/**
+ * `BAGEL Denoise  ████████░░░░  12/24  27 ms a step  0.3 s left`; the bar gives way first where `columns` are few.
+ * The first step is left out of the pace: it loads the model.
+ */
+function progressLine({ title, firstAt, firstValue }: Running, value: number, max: number, at: number, columns: number): string {
   const done = firstAt === undefined ? 0 : value - firstValue!;
   const pace = done > 0 ? (at - firstAt!) / done : undefined;
   const timing = pace === undefined ? '' : `  ${duration(pace)} a step  ${duration(pace * (max - value))} left`;
-  return `${title}  ${bar}  ${value}/${max}${timing}`;
+  const numbers = `${value}/${max}${timing}`;
+  const width = Math.min(barWidth, columns - 1 - title.length - numbers.length - 4);
+  if (width < 4) return `${title}  ${numbers}`;
+  const filled = Math.round((width * Math.min(value, max)) / max);
+  return `${title}  ${'█'.repeat(filled)}${'░'.repeat(width - filled)}  ${numbers}`;
 }
 
 /** Milliseconds in the unit a person would use. */

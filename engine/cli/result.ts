@@ -49,7 +49,9 @@ function printOutputs(result: RunResult, outputs: readonly Output[], outcome: Ou
     // Text that was streamed a moment ago is not told twice.
     if (![...outcome.streamed].some((streamed) => feeds(outcome.prompt, streamed, node))) for (const line of text) host.stdout.write(`${line}\n`);
   }
-  if (outcome.isQuiet || result.status !== 'success') return;
+  // Of a failed run the line tells the seed, so that work which was done can be done again.
+  const isWorthTelling = result.status === 'success' || (result.status === 'error' && Object.keys(result.counts).length > 0);
+  if (outcome.isQuiet || !isWorthTelling) return;
   const model = modelOf(outcome.prompt);
   const passes = Object.entries(result.counts).map(([name, count]) => `${count} ${name}`).join(', ');
   const parts = [...(model === undefined ? [] : [`model ${model}`]), outcome.devices.join(', '), ...(result.seed === undefined ? [] : [`seed ${result.seed}`]), duration(result.endedAt - result.startedAt), ...(passes === '' ? [] : [`passes: ${passes}`])];
@@ -77,7 +79,18 @@ function resultJson(result: RunResult, outputs: readonly Output[], outcome: Outc
   });
 }
 
-function problemJson(problem: NodeProblem | Refusal): { node: string | null; title: string | null; message: string } {
+interface FailureJson {
+  readonly node: string | null;
+  readonly title: string | null;
+  readonly message: string;
+}
+
+/** What --json prints where no run began. */
+export function failureJson(error: FailureJson, status: 'error' | 'interrupted' = 'error') {
+  return { status, seed: null, outputs: [], timings: [], passes: { denoise: 0n, prefill: 0n, decode: 0n }, notices: [], error: { ...error } };
+}
+
+function problemJson(problem: NodeProblem | Refusal): FailureJson {
   return { node: problem.node ?? null, title: problem.title ?? null, message: sentence(problem) };
 }
 
@@ -85,7 +98,7 @@ function problemJson(problem: NodeProblem | Refusal): { node: string | null; tit
 export function describeRefusal(refusal: Refusal, problems: readonly NodeProblem[], outcome: Outcome, host: FullHost): number {
   const all = problems.length > 0 ? problems : [refusal];
   if (outcome.isJson) {
-    const json = { status: 'error', seed: null, outputs: [], timings: [], passes: { denoise: 0n, prefill: 0n, decode: 0n }, notices: [...outcome.notices], error: problemJson(all[0]!), problems: all.map(problemJson) };
+    const json = { ...failureJson(problemJson(all[0]!)), notices: [...outcome.notices], problems: all.map(problemJson) };
     host.stdout.write(`${encodeJson(jsonOf(json), { indent: 1 })}\n`);
   }
   for (const problem of all) host.stderr.write(`bagelgraph: ${sentence(problem)}\n`);

@@ -19,7 +19,7 @@ function setValue(prompt: ApiPrompt, word: string, registry: Registry): ApiPromp
   const names = inputNames(prompt.nodes.get(node)!, registry);
   if (!names.includes(input)) {
     const [near] = nearestNames(input, names, 1);
-    throw new UsageError(`--set ${word}: ${prompt.nodes.get(node)!.class_type} has no input ${JSON.stringify(input)}${near === undefined ? '' : `; did you mean ${near}?`} It has ${names.join(', ') || 'none'}`);
+    throw new UsageError(`--set ${word}: ${prompt.nodes.get(node)!.class_type} has no input ${JSON.stringify(input)}${near === undefined ? '.' : `; did you mean ${near}?`} It has ${names.join(', ') || 'none'}`);
   }
   return withInput(prompt, node, input, readValue(word.slice(equals + 1), registry.get(prompt.nodes.get(node)!.class_type), input));
 }

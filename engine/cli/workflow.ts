@@ -21,7 +21,8 @@ export interface WorkflowFile {
 /** Throws a UsageError naming the file and what was found. */
 export async function readWorkflowFile(file: string): Promise<WorkflowFile> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(error.code === 'ENOENT' ? `there is no workflow file ${file}` : `cannot read ${file}: ${error.message}`);
+    if (error.code === 'ENOENT') throw new UsageError(`there is no workflow file ${file}`);
+    throw new UsageError(error.code === 'EISDIR' ? `${file} is a folder; give a workflow file` : `cannot read ${file}: ${error.message}`);
   });
   const json = parseFile(file, isPicture(bytes) ? await embedded(file, bytes) : bytes.toString('utf8'));
   if (isApiForm(json)) return { json, isUi: false };

@@ -124,5 +124,5 @@ function readFormat(bytes: Uint8Array): string | undefined {
 }
 
 function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.trim();
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.replace(/[:\s]+$/, '');
 }
