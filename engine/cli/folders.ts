@@ -1,5 +1,5 @@
 // Where a command reads and writes: input, output and temp folders, model folders, the package's own files.
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CommandArguments, FolderKind } from '../graph/node.ts';
@@ -11,7 +11,7 @@ export const packageRoot = fileURLToPath(new URL(import.meta.url.endsWith('.ts')
 export interface FolderOptions {
   readonly input?: string;
   readonly output?: string;
-  /** As given with --model: a folder, or a name below a model folder. */
+  /** As given with --model: a folder or file, or a name below a model folder. */
   readonly model?: string;
 }
 
@@ -33,14 +33,17 @@ export function chooseFolders({ input, output }: FolderOptions): Record<FolderKi
   };
 }
 
-/** Folders that hold models. The folder given with --model comes first, so its name is found there. */
+/** Folders that hold models. What --model names comes first, so that it is found there. */
 export function modelFolders({ model }: FolderOptions): string[] {
-  const given = model === undefined ? undefined : path.resolve(model);
-  const parent = given !== undefined && statSync(given, { throwIfNoEntry: false })?.isDirectory() === true ? [path.dirname(given)] : [];
+  const parent = model !== undefined && isPath(model) ? [path.dirname(path.resolve(model))] : [];
   return [...new Set([...parent, path.resolve('models'), path.join(packageRoot, 'models')])];
 }
 
 /** The name by which a model given with --model is found in the model folders. */
 export function modelName(model: string): string {
-  return statSync(path.resolve(model), { throwIfNoEntry: false })?.isDirectory() === true ? path.basename(path.resolve(model)) : model;
+  return isPath(model) ? path.basename(path.resolve(model)) : model;
+}
+
+function isPath(model: string): boolean {
+  return model !== '' && existsSync(model);
 }

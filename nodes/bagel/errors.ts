@@ -2,5 +2,10 @@
 
 /** What was wrong, where, and what to do about it. */
 export class UserError extends Error {
-  override readonly name = 'UserError';
+  override readonly name: string = 'UserError';
+}
+
+/** A wrong word on the command line. */
+export class UsageError extends UserError {
+  override readonly name = 'UsageError';
 }

@@ -5,6 +5,8 @@ import { COMBO, IMAGE, INT } from '../../engine/graph/types.ts';
 import { scale, scaleMethods, type Crop, type ScaleMethod } from './scale.ts';
 
 const maxSide = 16_384;
+/** Of one picture value, as float32. */
+const maxBytes = 8e9;
 
 export const EmptyImage = defineNode({
   type: 'EmptyImage',
@@ -19,6 +21,8 @@ export const EmptyImage = defineNode({
   },
   outputs: [{ name: 'IMAGE', type: IMAGE }],
   run({ width, height, batch_size: batch, color }) {
+    const bytes = batch * height * width * 12;
+    if (bytes > maxBytes) throw new Error(`${batch} pictures of ${width}×${height} pixels would take ${(bytes / 1e9).toFixed(1)} GB, at most ${maxBytes / 1e9} GB can be made at once; ask for fewer or smaller ones`);
     const data = new Float32Array(batch * height * width * 3);
     const [red, green, blue] = [(color >> 16) & 255, (color >> 8) & 255, color & 255].map((v) => v / 255) as [number, number, number];
     if (color !== 0) {

@@ -31,7 +31,7 @@ export const SaveImage = defineNode({
   },
   outputs: [],
   output: true,
-  validate: { inputs: ['filename_prefix'], check: (_given, _types, env) => checkFolder('output', env) },
+  validate: { inputs: ['images', 'filename_prefix'], check: (_given, _types, env) => checkFolder('output', env) },
   async run({ images, filename_prefix: prefix }, context) {
     await save(images, 'output', prefix, 4, context);
     return [];

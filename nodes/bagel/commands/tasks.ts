@@ -1,9 +1,10 @@
 // bagelgraph draw, edit and ask: the everyday jobs, each a run of a workflow in workflows/ through its form.
 import { randomInt } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command, CommandArguments, CommandHost, CommandOption } from '../../../engine/graph/node.ts';
 import type { Literal } from '../../../engine/graph/graph.ts';
-import { UserError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import type { DrawDefaults, TextDefaults } from '../model/config.ts';
 import { renormTypes } from '../model/guidance.ts';
 import { ratios, sizeOfRatio } from '../inputs.ts';
@@ -85,8 +86,9 @@ function runTask(host: CommandHost, args: CommandArguments, folder: ModelFolder,
 
 function positionals(args: CommandArguments, wanted: readonly string[], command: string): readonly string[] {
   if (args.positionals.length !== wanted.length) {
-    throw new UserError(`${command} takes ${wanted.join(' and ')}, got ${args.positionals.length} argument${args.positionals.length === 1 ? '' : 's'}: put each in quotes`);
+    throw new UsageError(`${command} takes ${wanted.join(' and ')}, got ${args.positionals.length || 'no'} argument${args.positionals.length === 1 ? '' : 's'}: put each in quotes (see bagelgraph ${command} --help)`);
   }
+  if (wanted.includes('a picture') && args.positionals[0] === '') throw new UsageError(`${command}: the name of the picture is empty; give the path of a PNG, JPEG or WebP file`);
   return args.positionals;
 }
 
@@ -98,7 +100,11 @@ function besidePicture(args: CommandArguments, image: string): CommandArguments 
 async function modelOf(args: CommandArguments, host: CommandHost): Promise<ModelFolder> {
   const given = args.options['model'];
   const name = typeof given === 'string' ? given : 'bagel-demo';
-  return openModel(await findModel(name, host.modelFolders()));
+  return openModel((await exists(name)) ? path.resolve(name) : await findModel(name, host.modelFolders()));
+}
+
+function exists(name: string): Promise<boolean> {
+  return name === '' ? Promise.resolve(false) : stat(name).then(() => true, () => false);
 }
 
 /** The text settings, for tasks that write only when they think. */
@@ -118,7 +124,7 @@ function textValues(args: CommandArguments, defaults: TextDefaults): Record<stri
 function pictureValues(args: CommandArguments, defaults: DrawDefaults): Record<string, Literal> {
   const [start, end] = interval(args) ?? defaults.cfgInterval;
   const renorm = args.options['renorm'] ?? defaults.renorm;
-  if (renorm !== 'local' && !renormTypes.some((type) => type === renorm)) throw new UserError(`--renorm is ${JSON.stringify(renorm)}: choose ${renormTypes.join(', ')}`);
+  if (renorm !== 'local' && !renormTypes.some((type) => type === renorm)) throw new UsageError(`--renorm is ${JSON.stringify(renorm)}: choose ${renormTypes.join(', ')}`);
   return {
     steps: args.options['steps'] === undefined ? BigInt(defaults.steps) : wholeNumber(args, 'steps'),
     shift: decimal(args, 'shift') ?? defaults.shift,
@@ -131,7 +137,7 @@ function pictureValues(args: CommandArguments, defaults: DrawDefaults): Record<s
 
 function wholeNumber(args: CommandArguments, name: string): bigint {
   const text = String(args.options[name]);
-  if (!/^\d+$/.test(text)) throw new UserError(`--${name} is ${JSON.stringify(text)}: give a whole number`);
+  if (!/^\d+$/.test(text)) throw new UsageError(`--${name} is ${JSON.stringify(text)}: give a whole number`);
   return BigInt(text);
 }
 
@@ -139,7 +145,7 @@ function decimal(args: CommandArguments, name: string): number | undefined {
   const text = args.options[name];
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (String(text).trim() === '' || !Number.isFinite(value)) throw new UserError(`--${name} is ${JSON.stringify(text)}: give a number`);
+  if (String(text).trim() === '' || !Number.isFinite(value)) throw new UsageError(`--${name} is ${JSON.stringify(text)}: give a number`);
   return value;
 }
 
@@ -147,7 +153,8 @@ function interval(args: CommandArguments): readonly [number, number] | undefined
   const text = args.options['cfg-interval'];
   if (text === undefined) return undefined;
   const parts = String(text).split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
-  if (parts.length !== 2 || parts.some((part) => !(part >= 0 && part <= 1))) throw new UserError(`--cfg-interval is ${JSON.stringify(text)}: give two numbers from 0 to 1, such as 0.4,1`);
+  if (parts.length !== 2 || parts.some((part) => !(part >= 0 && part <= 1))) throw new UsageError(`--cfg-interval is ${JSON.stringify(text)}: give two numbers from 0 to 1, such as 0.4,1`);
+  if (parts[0]! > parts[1]!) throw new UsageError(`--cfg-interval is ${JSON.stringify(text)}: the first number is the lower end, as in ${parts[1]},${parts[0]}; guidance would never act`);
   return [parts[0]!, parts[1]!];
 }
 
@@ -155,10 +162,12 @@ function chosenSize(args: CommandArguments, defaults: { width: number; height: n
   const { size, ratio } = args.options;
   if (typeof size === 'string') {
     const match = /^(\d+)[xX×](\d+)$/.exec(size);
-    if (match === null) throw new UserError(`--size is ${JSON.stringify(size)}: give width and height in pixels, such as 512x384`);
-    return { width: Number(match[1]), height: Number(match[2]) };
+    if (match === null) throw new UsageError(`--size is ${JSON.stringify(size)}: give width and height in pixels, such as 512x384`);
+    const [width, height] = [Number(match[1]), Number(match[2])];
+    if (width < 1 || height < 1) throw new UsageError(`--size is ${JSON.stringify(size)}: a picture has at least one pixel a side`);
+    return { width, height };
   }
   if (ratio === undefined) return { width: defaults.width, height: defaults.height };
-  if (typeof ratio !== 'string' || !ratios.some((known) => known === ratio)) throw new UserError(`--ratio is ${JSON.stringify(ratio)}: choose ${ratios.join(', ')}`);
+  if (typeof ratio !== 'string' || !ratios.some((known) => known === ratio)) throw new UsageError(`--ratio is ${JSON.stringify(ratio)}: choose ${ratios.join(', ')}`);
   return sizeOfRatio(ratio, defaults);
 }

@@ -282,7 +282,7 @@ function readSpecialTokens({ config, folder, tokenIds }: ConfigSources, vocab: n
   const said = config?.section('special_token_ids');
   const id = (key: string, token: string): number => {
     const value = said?.amount(key) ?? tokenIds(token);
-    if (value === undefined) throw new UserError(`${folder}: no id is known for ${token}: the tokenizer files do not name it and config.json has no special_token_ids.${key}`);
+    if (value === undefined) throw new UserError(`${folder}: no id is known for ${token}: neither the tokenizer files (tokenizer.json, or vocab.json, merges.txt and tokenizer_config.json) nor config.json (special_token_ids.${key}) name it; download the files that are missing`);
     if (!Number.isInteger(value) || value >= vocab) throw new UserError(`${folder}: ${token} has the id ${value}, but the model has ${vocab} tokens`);
     return value;
   };

@@ -24,7 +24,7 @@ export async function findFiles(given: string): Promise<FoundFiles> {
   const kind = await stat(folder).catch(() => undefined);
   if (kind === undefined) throw noFolder(folder, await modelsNear(path.dirname(folder)));
   if (!kind.isDirectory()) throw notAFolder(folder);
-  const names = new Set(await readdir(folder));
+  const { names, unusable } = await filesIn(folder);
   const at = (name: string) => path.join(folder, name);
   const missing: string[] = [];
   const needed = (name: string): string => {
@@ -37,12 +37,24 @@ export async function findFiles(given: string): Promise<FoundFiles> {
   if (vae === undefined) missing.push('ae.safetensors');
   const llmConfig = needed('llm_config.json');
   const vitConfig = needed('vit_config.json');
-  if (missing.length > 0) throw missingFiles(folder, missing, await findHalves(folder), [...(await modelsNear(folder)), ...(await modelsNear(path.dirname(folder), folder))]);
+  if (missing.length > 0) throw missingFiles(folder, missing.map((name) => unusable.get(name) ?? name), await findHalves(folder), [...(await modelsNear(folder)), ...(await modelsNear(path.dirname(folder), folder))]);
   return {
     folder, llm: shards.files, vae: vae!, llmConfig, vitConfig,
     ...(names.has('config.json') ? { config: at('config.json') } : {}),
     tokenizer: tokenizerIn(folder, names),
   };
+}
+
+/** The files of a folder by name, and what is there under a name without being a file, in words. */
+async function filesIn(folder: string): Promise<{ readonly names: ReadonlySet<string>; readonly unusable: ReadonlyMap<string, string> }> {
+  const names = new Set<string>();
+  const unusable = new Map<string, string>();
+  for (const name of await readdir(folder)) {
+    const found = await stat(path.join(folder, name)).catch(() => undefined);
+    if (found?.isFile() === true) names.add(name);
+    else unusable.set(name, `${name} (${found === undefined ? 'a link to nowhere' : 'no file but a folder'})`);
+  }
+  return { names, unusable };
 }
 
 /** The tokenizer files among `names`. */

@@ -1,6 +1,7 @@
 // Finds models and autoencoders by name below the model folders, in our layout (models/NAME) and ComfyUI's (models/bagel/NAME, models/vae/NAME).
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { nearestNames } from '../../../engine/graph/nearest.ts';
 import { UserError } from '../errors.ts';
 import { findAutoencoder } from './find-files.ts';
 import { openModelFolder, type ModelFolder, type OpenOptions } from './folder.ts';
@@ -31,7 +32,8 @@ export async function findModel(name: string, roots: readonly string[]): Promise
   const found = await findInside(name, placesIn(roots));
   if (found !== undefined) return found;
   const known = await listModels(roots);
-  const there = known.length === 0 ? 'no model was found there' : `found: ${known.join(', ')}`;
+  const [near] = nearestNames(path.basename(name), known, 1);
+  const there = known.length === 0 ? 'no model was found there' : near === undefined ? `found: ${known.join(', ')}` : `did you mean ${near}?`;
   throw new UserError(`no model is called ${JSON.stringify(name)} in ${roots.join(', ')} (${there}); give the folder with --model DIR, or put one there`);
 }
 

@@ -201,7 +201,7 @@ describe('what is wrong is said', () => {
   });
   test('no ids of special tokens', async () => {
     await change('config.json', { special_token_ids: null });
-    await refused(/no id is known for <\|im_start\|>: the tokenizer files do not name it and config\.json has no special_token_ids\.bos_token_id/);
+    await refused(/no id is known for <\|im_start\|>: neither the tokenizer files .* nor config\.json \(special_token_ids\.bos_token_id\) name it; download/);
   });
   test('an id beyond the vocabulary', async () => {
     await change('config.json', { special_token_ids: { bos_token_id: 4, eos_token_id: 5, start_of_image: 6, end_of_image: 320 } });
