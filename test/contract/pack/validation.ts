@@ -56,7 +56,7 @@ const TestCustomValidation5 = defineNode({
   type: 'TestCustomValidation5', title: 'Custom Validation 5', category,
   inputs: { input1: { type: FLOAT, min: 0, max: 1 }, input2: { type: FLOAT, min: 0, max: 1 } },
   outputs,
-  validate: { inputs: 'all', check: ({ input2 }) => input2 !== 7 || '7s are not allowed' },
+  validate: { inputs: 'all', check: ({ input2 }) => input2 !== 7 || "7s are not allowed. I've never liked 7s." },
   run: ({ input1, input2 }) => [imageOf(input1 * input2)],
 });
 
