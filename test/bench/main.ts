@@ -1,10 +1,12 @@
-// npm run bench [-- --keep] [-- --only NAME]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
+// npm run bench [-- --keep] [--only pass|decode|codec|call|draw]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { benchCompute, benchOverhead, benchVae } from './compute.ts';
+import { benchCodec } from './codec.ts';
+import { benchDecode } from './decode.ts';
 import { median, peakMemory } from './measure.ts';
+import { benchCall, benchPass } from './pass.ts';
 import { printTable, type Row } from './table.ts';
 
 /** `draw` from command to picture, whole processes. */
@@ -15,7 +17,7 @@ async function benchDraw(): Promise<Row[]> {
   for (let i = 0; i < 5; i++) {
     const start = performance.now();
     const child = spawn(process.execPath, ['bin/bagelgraph.js', 'draw', 'a large red circle on a blue background', '--steps', '25', '--seed', '1', '--quiet', '--output', folder], { stdio: 'ignore' });
-    const ended = new Promise((resolve) => child.on('exit', resolve));
+    const ended = new Promise<void>((resolve, reject) => child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`draw ended with ${code}`)))));
     // Sampling costs time on two cores: the last run alone is watched.
     if (i === 4) peak = await peakMemory(child.pid!, ended);
     else await ended;
@@ -28,7 +30,7 @@ async function benchDraw(): Promise<Row[]> {
   ];
 }
 
-const sections: Record<string, () => Promise<Row[]>> = { compute: benchCompute, vae: benchVae, overhead: benchOverhead, draw: benchDraw };
+const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw };
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const rows: Row[] = [];
 for (const [name, run] of Object.entries(sections)) if (only === undefined || only === name) rows.push(...(await run()));
