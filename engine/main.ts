@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commandHelp, readArguments, table, UsageError, withSignedNumbers } from './cli/arguments.ts';
+import { convertCommand } from './cli/convert.ts';
 import { asksForJson, reportError, watchOutput } from './cli/failure.ts';
 import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
@@ -69,7 +70,7 @@ function customFolders(words: readonly string[]): readonly string[] {
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
   const commands = new Map<string, HostCommand>();
-  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, serveCommand, ...infoCommands]) {
+  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, convertCommand, serveCommand, ...infoCommands]) {
     if (commands.has(command.name)) throw new UsageError(`two node packs bring a command called ${command.name}: load only one of them`);
     commands.set(command.name, command);
   }

@@ -1,5 +1,6 @@
 // Options that several commands share.
-import type { CommandOption } from '../graph/node.ts';
+import type { CommandArguments, CommandOption } from '../graph/node.ts';
+import { UsageError } from './arguments.ts';
 
 export const deviceOptions: Record<string, CommandOption> = {
   devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0 (default) or cpu:0,cpu:1' },
@@ -17,3 +18,11 @@ export const runOptions: Record<string, CommandOption> = {
   json: { type: 'boolean', description: 'print one JSON object on stdout' },
   quiet: { type: 'boolean', description: 'no progress' },
 };
+
+/** The value of --seed. Throws a UsageError where it is no seed. */
+export function seedOption({ options }: CommandArguments): bigint | undefined {
+  const text = options['seed'];
+  if (text === undefined) return undefined;
+  if (typeof text !== 'string' || !/^\d{1,20}$/.test(text) || BigInt(text) > 0xffffffffffffffffn) throw new UsageError(`--seed is ${JSON.stringify(text)}: give a whole number from 0 to 18446744073709551615`);
+  return BigInt(text);
+}

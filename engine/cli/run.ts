@@ -13,7 +13,7 @@ import { createRegistry, type NodeRegistry } from '../graph/registry.ts';
 import { UsageError } from './arguments.ts';
 import { interruptedCode, type FullHost, type HostCommand } from './command.ts';
 import { chooseFolders, folderOptions, modelFolders, modelName, packageRoot } from './folders.ts';
-import { runOptions } from './options.ts';
+import { runOptions, seedOption } from './options.ts';
 import { debugLevel, debugLine } from './debug.ts';
 import { Progress } from './progress.ts';
 import { describeRefusal, printResult, type Outcome } from './result.ts';
@@ -92,11 +92,4 @@ function changePrompt(prompt: ApiPrompt, workflow: Json, inputs: Readonly<Record
   if (typeof model === 'string') changed = setModel(changed, modelName(model), registry);
   if (seed !== undefined) changed = setSeeds(changed, seed, registry);
   return Array.isArray(set) ? setValues(changed, set as readonly string[], registry) : changed;
-}
-
-function seedOption({ options }: CommandArguments): bigint | undefined {
-  const text = options['seed'];
-  if (text === undefined) return undefined;
-  if (typeof text !== 'string' || !/^\d{1,20}$/.test(text) || BigInt(text) > 0xffffffffffffffffn) throw new UsageError(`--seed is ${JSON.stringify(text)}: give a whole number from 0 to 18446744073709551615`);
-  return BigInt(text);
 }

@@ -44,9 +44,9 @@ export function setSeeds(prompt: ApiPrompt, seed: bigint, registry: Registry): A
   return setWhere(prompt, registry, seed, (name, definition) => /^(noise_)?seed$/.test(name) && definition.inputs[name]?.type.name === 'INT');
 }
 
-/** Sets the model of every loader: a choice called `model` that is no link. */
+/** Sets the model of every loader: a choice called `model` or `model_path` that is no link. */
 export function setModel(prompt: ApiPrompt, model: string, registry: Registry): ApiPrompt {
-  return setWhere(prompt, registry, model, (name, definition) => name === 'model' && ['COMBO', 'STRING'].includes(definition.inputs[name]?.type.name ?? ''));
+  return setWhere(prompt, registry, model, (name, definition) => /^model(_path)?$/.test(name) && ['COMBO', 'STRING'].includes(definition.inputs[name]?.type.name ?? ''));
 }
 
 function setWhere(prompt: ApiPrompt, registry: Registry, value: Json, isMeant: (name: string, definition: AnyNode) => boolean): ApiPrompt {
