@@ -209,7 +209,7 @@ describe('bulk data', () => {
     expect(shared()).toEqual([]);
   });
 
-  it.runIf(tellsMemory)('gives memory back when it is freed', async () => {
+  it.runIf(tellsMemory)('gives memory back when it is freed, or uses it again', async () => {
     const cpu = await device();
     const session = await cpu.load(append);
     const x = { handle: await cpu.write(float32([500_000, 4], new Float32Array(2_000_000).fill(1))) };
@@ -218,12 +218,18 @@ describe('bulk data', () => {
       await cpu.read(await cpu.write(row(0)));
       return (await cpu.stats()).memory!.anonymous;
     };
+    const fill = async (): Promise<number> => {
+      const held = await Promise.all(Array.from({ length: 60 }, () => cpu.run(session, { past, x }, { fresh: 'handle' })));
+      const full = await resident();
+      await cpu.free(held.map(({ fresh }) => fresh as Handle));
+      return full;
+    };
     await cpu.run(session, { past, x }, { fresh: 'tensor' });
     const before = await resident();
-    const held = await Promise.all(Array.from({ length: 60 }, () => cpu.run(session, { past, x }, { fresh: 'handle' })));
-    expect(await resident()).toBeGreaterThan(before + 400e6);
-    await cpu.free(held.map(({ fresh }) => fresh as Handle));
-    expect(await resident()).toBeLessThan(before + 100e6); // the C library keeps up to 64 MB for reuse
+    const once = await fill();
+    expect(once).toBeGreaterThan(before + 400e6);
+    // The C library may keep freed pages: what counts is that they do not pile up.
+    for (let i = 0; i < 3; i++) expect(await fill()).toBeLessThan(once + 100e6);
   });
 
   it.runIf(tellsMemory)('gives memory of intermediate values back after each run where that is asked', async () => {
