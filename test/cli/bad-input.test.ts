@@ -155,6 +155,7 @@ describe('values', () => {
     [['run', 'workflow.json'], /workflow\.json is no workflow: line 1, column \d+: /, 2],
     [['run', '.'], /\. is a folder/, 2],
     [['run', 'gone.json'], /no workflow file gone\.json/, 2],
+    [['verify'], /verify needs a golden folder/, 2],
     [['verify', 'gone'], /no model folder .*gone/, 1],
   ])('%j', async (words, message, code) => {
     await refused(await folderWith({ 'workflow.json': '{"1": {},, }' }), words, message, code);

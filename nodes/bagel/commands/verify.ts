@@ -1,7 +1,7 @@
 // bagelgraph verify: recomputes golden tensors with this machine's device and says how far off they are.
 import path from 'node:path';
 import type { Command, CommandArguments, CommandHost } from '../../../engine/graph/node.ts';
-import { UserError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { openTokenizer } from '../tokenizer/tokenizer.ts';
 import { verifyRandn, verifyTokenizer } from '../verify/checks.ts';
 import type { Verdict } from '../verify/compare.ts';
@@ -38,11 +38,11 @@ async function chosenCheck(args: CommandArguments, host: CommandHost): Promise<A
   const folder = args.positionals[0];
   if (typeof tokenizer === 'string') {
     const file = args.options['with'];
-    if (typeof file !== 'string') throw new UserError('verify --tokenizer needs --with tokenizer.json: which tokenizer to check');
+    if (typeof file !== 'string') throw new UsageError('verify --tokenizer needs --with tokenizer.json: which tokenizer to check');
     return verifyTokenizer(tokenizer, await openTokenizer({ tokenizerJson: path.resolve(file) }));
   }
   if (typeof randn === 'string') return verifyRandn(randn);
-  if (folder === undefined) throw new UserError('verify needs a golden folder, or --tokenizer, or --randn; see verify --help');
+  if (folder === undefined) throw new UsageError('verify needs a golden folder, or --tokenizer, or --randn; see verify --help');
   const [device] = [...(await host.devices()).values()];
   return verifyFolder(path.resolve(folder), device!, host.signal);
 }
