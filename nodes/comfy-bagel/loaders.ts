@@ -1,4 +1,6 @@
 // The loaders: BagelModelLoader (1.0), BAGELModelLoader (1.1) and ComfyUI's VAELoader. A name that is not installed leads to what is, with a notice.
+import { encodeJson } from '../../engine/formats/json.ts';
+import type { Literal } from '../../engine/graph/graph.ts';
 import { defineNode, type Environment, type Type } from '../../engine/graph/node.ts';
 import { COMBO } from '../../engine/graph/types.ts';
 import { autoencoderNames, folderNames, installedStamp, modelFileNames } from './installed.ts';
@@ -10,7 +12,7 @@ const repositories = ['ByteDance-Seed/BAGEL-7B-MoT', 'DFloat11/BAGEL-7B-MoT-DF11
 const quantizationModes = ['BF16', 'NF4', 'INT8', 'FP8'];
 
 /** Whatever was written: files of older versions have other values in its place. */
-const WRITTEN_BOOLEAN: Type<unknown> = { name: 'BOOLEAN' };
+const WRITTEN_BOOLEAN: Type<Literal> = { name: 'BOOLEAN' };
 
 async function allModels(env: Environment): Promise<string[]> {
   return [...(await folderNames(env)), ...(await modelFileNames(env))];
@@ -39,7 +41,7 @@ export const BagelModelLoader = defineNode({
   fingerprint: (_constants, env) => installedStamp(env),
   run({ model_path: model, allow_auto_download: mayDownload, quantization_mode: mode }, context) {
     if (mayDownload === true) context.notice('allow_auto_download has no effect: models are not downloaded');
-    else if (mayDownload !== false) context.notice(`allow_auto_download is ${JSON.stringify(mayDownload) ?? 'unset'}, which is neither true nor false: it is taken as false`);
+    else if (mayDownload !== false) context.notice(`allow_auto_download is ${encodeJson(mayDownload)}, which is neither true nor false: it is taken as false`);
     if (mode !== 'BF16') context.notice(`quantization_mode ${mode} has no effect: the weights are used as they are stored`);
     const build = context.expand();
     return build.finish([build.node('Bagel.Load', { model, similar: true }, { id: 'load' }).out(0)]);
