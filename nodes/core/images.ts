@@ -64,9 +64,16 @@ export const ImageInvert = defineNode({
   inputs: { image: { type: IMAGE } },
   outputs: [{ name: 'IMAGE', type: IMAGE }],
   run({ image }) {
-    return [{ ...image, data: image.data.map((v) => 1 - v) }];
+    return [{ ...image, data: inverted(image.data) }];
   },
 });
+
+/** A plain loop: `map` with a function is four times as slow. */
+function inverted(values: Float32Array): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) out[i] = 1 - values[i]!;
+  return out;
+}
 
 export const ImageBatch = defineNode({
   type: 'ImageBatch',

@@ -1,4 +1,4 @@
-// npm run bench [-- --keep] [--only pass|decode|codec|call|draw]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
+// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,9 @@ import path from 'node:path';
 import { benchCodec } from './codec.ts';
 import { benchDecode } from './decode.ts';
 import { median, peakMemory } from './measure.ts';
+import { benchNodes } from './nodes.ts';
 import { benchCall, benchPass } from './pass.ts';
+import { benchServe } from './serve.ts';
 import { printTable, type Row } from './table.ts';
 
 /** `draw` from command to picture, whole processes. */
@@ -30,7 +32,7 @@ async function benchDraw(): Promise<Row[]> {
   ];
 }
 
-const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw };
+const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe };
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const rows: Row[] = [];
 for (const [name, run] of Object.entries(sections)) if (only === undefined || only === name) rows.push(...(await run()));
