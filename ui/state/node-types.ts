@@ -18,6 +18,8 @@ export interface NodeType {
   readonly isExperimental: boolean;
   /** Exists in editors only; never part of a run. */
   readonly isVirtual: boolean;
+  /** Made from a subgraph's definition. */
+  readonly isSubgraph: boolean;
   /** The pack it comes from. */
   readonly pack: string;
   /** Other words to find it by. */
@@ -45,7 +47,7 @@ export interface OutputType {
 }
 
 interface WidgetBase {
-  /** What a new node starts with. */
+  /** What a new node starts with; null for a list without choices. */
   readonly initial: Json;
   /** 0: no control; 1: a mode; 2: a mode and a filter. */
   readonly controls: 0 | 1 | 2;
@@ -91,8 +93,6 @@ export function readNodeTypes(objectInfo: Json): NodeTypes {
   return { get: (type) => types.get(type), all: [...types.values()], definitions: (type) => (isBroken.has(type) ? undefined : read(type)), broken };
 }
 
-export const noNodeTypes: NodeTypes = readNodeTypes(new Map());
-
 function readNodeType(json: JsonObject, definitions: Definitions, type: string): NodeType {
   const shape = definitions(type)!;
   const names = listOf(json.get('output_name'));
@@ -109,6 +109,7 @@ function readNodeType(json: JsonObject, definitions: Definitions, type: string):
     isDeprecated: json.get('deprecated') === true,
     isExperimental: json.get('experimental') === true,
     isVirtual: false,
+    isSubgraph: false,
     pack: (textOf(json.get('python_module')) ?? '').replace(/^custom_nodes\./, '').replace(/^nodes$/, 'core'),
     aliases: listOf(json.get('search_aliases')).filter((alias) => typeof alias === 'string'),
   };
@@ -136,7 +137,7 @@ function readInput({ name, type, isOptional, options, widget }: InputShape, writ
 function readWidget(type: string, options: JsonObject, written: Json | undefined, initial: Json | undefined, controls: number): Widget {
   const asked = options.get('control_after_generate');
   const base = {
-    initial: initial ?? '', controls: controls as 0 | 1 | 2,
+    initial: initial ?? null, controls: controls as 0 | 1 | 2,
     // a number that is not a seed by name stays as it is until its user asks for more
     initialMode: isControlMode(asked) ? asked : type === 'FLOAT' ? 'fixed' as const : 'randomize' as const,
   };
@@ -206,7 +207,7 @@ function optional<K extends string>(key: K, value: string | undefined): { readon
   return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: string };
 }
 
-const virtualBase = { category: 'editor', inputs: [], outputs: [], isOutput: false, isDeprecated: false, isExperimental: false, isVirtual: true, pack: 'editor', aliases: [] } as const;
+const virtualBase = { category: 'editor', inputs: [], outputs: [], isOutput: false, isDeprecated: false, isExperimental: false, isVirtual: true, isSubgraph: false, pack: 'editor', aliases: [] } as const;
 const note = (isMarkdown: boolean): InputType => ({
   name: 'text', type: 'STRING', isOptional: true, isAdvanced: false, isHidden: false,
   widget: { kind: 'text', isMultiline: true, isMarkdown, placeholder: '', initial: '', controls: 0, initialMode: 'fixed' },
@@ -218,3 +219,6 @@ const virtualTypes: readonly NodeType[] = [
   { ...virtualBase, type: 'Reroute', title: 'Reroute', description: 'A bend in a link.', inputs: [{ name: '', type: '*', isOptional: true, isAdvanced: false, isHidden: false }], outputs: [{ name: '', type: '*', isList: false }] },
   { ...virtualBase, type: 'PrimitiveNode', title: 'Primitive', description: 'One value for the inputs it is linked to.', outputs: [{ name: '', type: '*', isList: false }], isDeprecated: true },
 ];
+
+/** Before the server has answered: the editor's own types alone. */
+export const noNodeTypes: NodeTypes = readNodeTypes(new Map());

@@ -1,6 +1,6 @@
 // The slots that a node shows: those of its type, joined with what the document holds. Sockets come first, then widgets.
 // A subgraph's instance has a type made from its definition. Knows no drawing.
-import { isJsonArray } from '../../engine/formats/json.ts';
+import { isJsonArray, type Json } from '../../engine/formats/json.ts';
 import { inputBoundary, linksFrom, outputBoundary, type DocInput, type DocNode, type Document, type Layer, type LayerId, type LinkId, type NodeId, type SubgraphDefinition } from './document.ts';
 import type { InputType, NodeType, NodeTypes, Widget } from './node-types.ts';
 
@@ -66,6 +66,11 @@ export function outputSlots(document: Document, types: NodeTypes, node: DocNode)
   return [...shown, ...node.outputs.slice(declared.length).map(({ name, label, type }) => ({ name, label: label ?? name, type, isList: false }))];
 }
 
+/** The value that a widget shows. An instance that has none of its own shows that of its inside. */
+export function valueOf(node: DocNode, slot: Pick<InputSlot, 'name' | 'widget'>): Json | undefined {
+  return node.values[slot.name] ?? slot.widget?.initial;
+}
+
 /** The title that a node shows. */
 export function titleOf(document: Document, types: NodeTypes, node: Pick<DocNode, 'type' | 'title'>): string {
   return node.title ?? nodeTypeOf(document, types, node.type)?.title ?? node.type;
@@ -99,7 +104,7 @@ export function subgraphType(document: Document, types: NodeTypes, definition: S
   return {
     type: definition.id, title: definition.name, category: 'subgraph', description: '', inputs,
     outputs: definition.outputs.map(({ name, type, label }) => ({ name: label ?? name, type, isList: false })),
-    isOutput: false, isDeprecated: false, isExperimental: false, isVirtual: false, pack: 'subgraph', aliases: [],
+    isOutput: false, isDeprecated: false, isExperimental: false, isVirtual: false, isSubgraph: true, pack: '', aliases: [],
   };
 }
 
