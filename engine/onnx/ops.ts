@@ -1,7 +1,7 @@
 // The vocabulary of forward functions: each op checks shapes, infers its result and appends an ONNX node.
 // Which operators are right and fast in ONNX Runtime is decided here and nowhere else.
 import type { DType } from '../tensor/dtype.ts';
-import { float32, int64, type Tensor } from '../tensor/tensor.ts';
+import { float32, int64, tensor, type Tensor } from '../tensor/tensor.ts';
 import { addDims, broadcast, dimsText, sameDim, type Attribute, type Body, type Dim, type Dims, type Expr, type OpNode, type WeightRef } from './expr.ts';
 import type { Module, Parameter } from './module.ts';
 
@@ -15,7 +15,21 @@ export interface BlockQuantized {
   readonly scales: WeightRef;
 }
 
-export type StoredWeight = WeightRef | BlockQuantized;
+/** A linear weight with one float32 scale an output: value [o, i] = (codes[i, o] − 128) · scales[o]. Products quantise their rows too, to 8 bits with a scale a row. */
+export interface ChannelQuantized {
+  /** uint8 [in, out]: as MatMulInteger reads it, so that it may stay mapped. */
+  readonly codes: WeightRef;
+  /** float32 [out] */
+  readonly scales: WeightRef;
+}
+
+export type StoredWeight = WeightRef | BlockQuantized | ChannelQuantized;
+
+/** The pieces of files a weight is stored in. */
+export function refsOf(stored: StoredWeight): readonly WeightRef[] {
+  if ('bits' in stored) return [stored.packed, stored.scales];
+  return 'codes' in stored ? [stored.codes, stored.scales] : [stored];
+}
 
 /** What all bodies of one part share. */
 export interface TraceState {
@@ -34,6 +48,7 @@ export class Ops {
   readonly #state: TraceState;
   readonly #outer: Ops | undefined;
   readonly #casts = new Map<string, Expr>();
+  readonly #rows = new Map<string, { codes: Expr; scale: Expr }>();
   #scope: string;
 
   constructor(state: TraceState, scope: string, outer?: Ops) {
@@ -92,7 +107,7 @@ export class Ops {
 
   #raw(parameter: Parameter): Expr {
     const stored = this.#state.stored(parameter);
-    if ('bits' in stored) throw new Error(`${parameter.path}: a block-quantised weight can only be used by a linear layer`);
+    if ('scales' in stored) throw new Error(`${parameter.path}: a quantised weight can only be used by a linear layer`);
     return this.#reference(stored);
   }
 
@@ -290,6 +305,7 @@ export class Ops {
     const dims = [x.dims[0]!, outputs];
     const stored = this.#state.stored(weight);
     if ('bits' in stored) return this.#linearBlocks(x, stored, dims, inputs, outputs, bias);
+    if ('codes' in stored) return this.#linearChannels(x, stored, dims, bias);
     const product = (op: Ops) => op.emit('Gemm', [x, op.weight(weight), ...(bias === undefined ? [] : [op.weight(bias)])], 'float32', dims, { transB: { int: 1 } });
     if (!this.#state.castsInRun || stored.dtype === 'float32' || typeof dims[0] === 'number') return product(this);
     // a cast is worked even when there are no rows to multiply. Only here: one that is folded at load inside an If keeps its memory twice (measured)
@@ -302,6 +318,29 @@ export class Ops {
     const attributes = { K: { int: inputs }, N: { int: outputs }, bits: { int: stored.bits }, block_size: { int: stored.block }, accuracy_level: { int: 4 } };
     const y = this.emit('MatMulNBits', [x, this.#reference(stored.packed), this.#reference(stored.scales)], 'float32', dims, attributes, 'com.microsoft');
     return bias === undefined ? y : this.add(y, this.weight(bias));
+  }
+
+  #linearChannels(x: Expr, stored: ChannelQuantized, dims: Dims, bias?: Parameter): Expr {
+    const { codes, scale } = this.#quantizedRows(x);
+    const zero = this.#shared('zero point 128', () => tensor('uint8', [], Uint8Array.of(128)));
+    const product = this.emit('MatMulIntegerToFloat', [codes, this.#reference(stored.codes), this.scalar(1), this.#reference(stored.scales), zero, zero], 'float32', dims, {}, 'com.microsoft');
+    const y = this.mul(product, scale);
+    return bias === undefined ? y : this.add(y, this.weight(bias));
+  }
+
+  /** x [rows, columns] as uint8 codes with zero point 128 and a scale a row: its largest magnitude is 127 steps. Made once for all products of x. */
+  #quantizedRows(x: Expr): { codes: Expr; scale: Expr } {
+    const known = this.#rows.get(x.name);
+    if (known !== undefined) return known;
+    const largest = this.emit('ReduceMax', [this.#unary('Abs', x), this.ints([1])], 'float32', [x.dims[0]!, 1], { keepdims: { int: 1 } });
+    // a row of zeros has no scale of its own
+    const scale = this.max(this.mul(largest, 1 / 127), 1e-30);
+    const shape = this.lengthOf(x, 0);
+    const zeros = this.emit('Expand', [this.#shared('zero point [128]', () => tensor('uint8', [1], Uint8Array.of(128))), shape], 'uint8', [x.dims[0]!]);
+    const codes = this.emit('QuantizeLinear', [x, this.squeeze(scale, 1), zeros], 'uint8', x.dims, { axis: { int: 0 } });
+    const made = { codes, scale };
+    this.#rows.set(x.name, made);
+    return made;
   }
 
   /** Rows of a table; 16-bit tables stay as stored and only the rows are cast. */

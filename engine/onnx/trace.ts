@@ -1,7 +1,7 @@
 // Traces a forward function into a Part: binds parameters to stored weights, checks their shapes, collects nodes.
 import type { Part, Expr } from './expr.ts';
 import type { Parameter } from './module.ts';
-import { Ops, type BlockQuantized, type StoredWeight, type TraceState } from './ops.ts';
+import { Ops, type StoredWeight, type TraceState } from './ops.ts';
 
 /** Finds where a weight is stored; undefined when the checkpoint has no such key. */
 export interface WeightSource {
@@ -30,17 +30,19 @@ export function trace(name: string, inputs: readonly Expr[], weights: WeightSour
 function checked(parameter: Parameter, weights: WeightSource): StoredWeight {
   const stored = weights.get(parameter.path);
   if (stored === undefined) throw new Error(`weight ${parameter.path} [${parameter.shape.join(', ')}] is not in the model files`);
-  const given = 'bits' in stored ? blocksShape(parameter.shape, stored) : stored.shape;
+  const given = storedShape(stored, parameter.shape[1]);
   if (given.length !== parameter.shape.length || given.some((side, i) => side !== parameter.shape[i])) {
     throw new Error(`weight ${parameter.path} has shape [${given.join(', ')}], the model needs [${parameter.shape.join(', ')}]`);
   }
   return stored;
 }
 
-/** The shape of a block-quantised weight. Its last block may reach over the end, so inputs count as fitting if their number of blocks does. */
-function blocksShape([, inputs]: readonly number[], { scales, block }: BlockQuantized): readonly number[] {
-  const [outputs, blocks] = scales.shape as readonly [number, number];
-  return [outputs, inputs !== undefined && Math.ceil(inputs / block) === blocks ? inputs : blocks * block];
+/** The shape a weight stands for. The last of its blocks may reach over the end, so `inputs` count as fitting if their number of blocks does. */
+export function storedShape(stored: StoredWeight, inputs?: number): readonly number[] {
+  if ('codes' in stored) return [...stored.codes.shape].reverse();
+  if (!('bits' in stored)) return stored.shape;
+  const [outputs, blocks] = stored.scales.shape as readonly [number, number];
+  return [outputs, inputs !== undefined && Math.ceil(inputs / stored.block) === blocks ? inputs : blocks * stored.block];
 }
 
 function rename(op: Ops, name: string, value: Expr): Expr {

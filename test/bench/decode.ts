@@ -1,7 +1,7 @@
 // Decoding against the memory it has to read: weights and cached rows of a token over the speed at which the same worker streams memory.
 import type { Device, Fetch } from '../../engine/device/device.ts';
 import { encodeModel } from '../../engine/onnx/protobuf.ts';
-import type { StoredWeight } from '../../engine/onnx/ops.ts';
+import { refsOf, type StoredWeight } from '../../engine/onnx/ops.ts';
 import { input, trace } from '../../engine/onnx/trace.ts';
 import { zeros } from '../../engine/tensor/tensor.ts';
 import { BagelModel } from '../../nodes/bagel/bagel-model.ts';
@@ -67,7 +67,7 @@ function tokenBytes({ llm }: ModelFolder): number {
   let bytes = 0;
   for (const [key, weight] of llm as ReadonlyMap<string, StoredWeight>) {
     if (!/^language_model\.(model\.layers|model\.norm\.|lm_head)/.test(key) || key.includes('moe_gen')) continue;
-    bytes += 'bits' in weight ? weight.packed.bytes + weight.scales.bytes : weight.bytes;
+    for (const ref of refsOf(weight)) bytes += ref.bytes;
   }
   return bytes;
 }

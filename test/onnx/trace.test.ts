@@ -46,7 +46,7 @@ describe('weights', () => {
   test('in blocks where a whole weight is needed', () => {
     const blocks = { bits: 4 as const, block: 4, packed: weight('p', [5, 1, 2], 'uint8'), scales: weight('s', [5, 1]) };
     const build = building([1, 4], [], (op) => op.weight(parameter('w', [5, 4])), { get: () => blocks });
-    expect(build).toThrow('w: a block-quantised weight can only be used by a linear layer');
+    expect(build).toThrow('w: a quantised weight can only be used by a linear layer');
   });
   test('in blocks of another shape', () => {
     const blocks = { bits: 4 as const, block: 2, packed: weight('p', [5, 1, 1], 'uint8'), scales: weight('s', [5, 1]) };
