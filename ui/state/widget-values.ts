@@ -41,7 +41,7 @@ export function readValues(raw: JsonObject, type: NodeType | undefined, types: N
     if (value !== undefined && value !== null) values[name] = value;
     // an instance without a value of its own has that of its inside, whatever it becomes
     else if (widget !== undefined && widget.initial !== null && type?.isSubgraph !== true) values[name] = widget.initial;
-    if (count > 0) controls[name] = readControl(at === undefined ? [] : entries.slice(at + 1, at + 1 + count), widget);
+    if (count > 0 && (widget !== undefined || at !== undefined)) controls[name] = readControl(at === undefined ? [] : entries.slice(at + 1, at + 1 + count), widget);
   }
   return { values, controls, disagrees };
 }
