@@ -1,0 +1,270 @@
+// Draws one node: body, title, slots, widgets, and how it stands (selected, muted, bypassed, failed, running). The origin is its position.
+import type { Box } from '../../state/document.ts';
+import { titleHeight } from '../layout.ts';
+import { detail, type Look } from '../look.ts';
+import type { SceneNode } from '../stage.ts';
+import { isColor } from '../theme.ts';
+import { drawBadges, drawPictures, drawProgress, drawText } from './run.ts';
+import { drawSlot } from './slot.ts';
+import { fitText } from './text.ts';
+import { drawWidgets } from './widget.ts';
+
+type Context = CanvasRenderingContext2D;
+const radius = 8;
+
+/** What a node shows of a run. */
+export interface Shown {
+  readonly pictures: readonly ImageBitmap[];
+  readonly text?: string;
+}
+
+export function drawNode(ctx: Context, node: SceneNode, look: Look, scale: number, shown: Shown): void {
+  ctx.globalAlpha = node.doc.mode === 2 ? 0.5 : node.doc.mode === 4 ? 0.7 : 1;
+  if (scale < detail.boxes) drawBoxes(ctx, node, look, scale);
+  else if (node.doc.type === 'Reroute') drawReroute(ctx, node, look);
+  else drawWhole(ctx, node, look, scale, shown);
+  ctx.globalAlpha = 1;
+}
+
+/** Two rectangles, and a frame in the colour of how it stands. */
+function drawBoxes(ctx: Context, node: SceneNode, look: Look, scale: number): void {
+  const [x, y, width, height] = outline(node);
+  ctx.fillStyle = bodyColor(node, look);
+  ctx.fillRect(x, y, width, height);
+  ctx.fillStyle = titleColor(node, look);
+  ctx.fillRect(x, y, width, titleHeight);
+  const frame = frameOf(node, look);
+  if (frame === undefined) return;
+  ctx.strokeStyle = frame;
+  ctx.lineWidth = 2 / scale;
+  ctx.strokeRect(x, y, width, height);
+}
+
+function drawWhole(ctx: Context, node: SceneNode, look: Look, scale: number, shown: Shown): void {
+  const run = look.runs[node.id];
+  drawBody(ctx, node, look);
+  const isOpen = node.doc.flags.collapsed !== true;
+  if (run !== undefined && isOpen) drawProgress(ctx, node, run, look);
+  drawFrame(ctx, node, look, scale);
+  drawTitle(ctx, node, look, scale);
+  if (isOpen) {
+    drawSlots(ctx, node, look, scale);
+    drawWidgets(ctx, node, look, scale);
+    drawShown(ctx, node, look, scale, shown);
+    if (node.isUnknown && !node.isBoundary) drawNotice(ctx, node, look, scale);
+  } else drawCollapsedSlots(ctx, node, look);
+  if (run !== undefined && scale >= detail.noText) drawBadges(ctx, node, run, look);
+}
+
+/** Where a node is, title included, relative to its position. */
+function outline(node: SceneNode): Box {
+  const [x, y, width, height] = node.outline();
+  return [x - node.pos[0]!, y - node.pos[1]!, width, height];
+}
+
+function bodyColor({ doc, isUnknown }: SceneNode, { theme }: Look): string {
+  if (isUnknown) return theme.field;
+  return isColor(doc.bgcolor) ? doc.bgcolor : theme.node;
+}
+
+function titleColor({ doc }: SceneNode, { theme }: Look): string {
+  return isColor(doc.color) ? doc.color : theme.nodeTitle;
+}
+
+/** The one colour that says how a node stands; what needs attention comes first. */
+function frameOf(node: SceneNode, { theme, selectedNodes, runs, problems }: Look): string | undefined {
+  if (runs[node.id]?.status === 'failed' || problems[node.id]?.severity === 'error' || (node.isUnknown && !node.isBoundary)) return theme.error;
+  if (runs[node.id]?.status === 'running') return theme.running;
+  if (selectedNodes.has(node.id)) return theme.accent;
+  if (problems[node.id]?.severity === 'warning') return theme.warning;
+  if (node.doc.mode === 4) return theme.bypass;
+  return node.doc.mode === 2 ? theme.muted : undefined;
+}
+
+function drawBody(ctx: Context, node: SceneNode, look: Look): void {
+  const [x, y, width, height] = outline(node);
+  const isCollapsed = node.doc.flags.collapsed === true;
+  const round = node.doc.shape === 1 ? 0 : radius;
+  ctx.fillStyle = bodyColor(node, look);
+  ctx.beginPath();
+  ctx.roundRect(x, y, width, height, round);
+  ctx.fill();
+  ctx.fillStyle = titleColor(node, look);
+  ctx.beginPath();
+  ctx.roundRect(x, y, width, titleHeight, isCollapsed ? round : [round, round, 0, 0]);
+  ctx.fill();
+}
+
+function drawFrame(ctx: Context, node: SceneNode, look: Look, scale: number): void {
+  const { theme } = look;
+  const [x, y, width, height] = outline(node);
+  const round = node.doc.shape === 1 ? 0 : radius;
+  const frame = frameOf(node, look);
+  const isSelected = look.selectedNodes.has(node.id);
+  ctx.strokeStyle = frame ?? theme.nodeBorder;
+  ctx.lineWidth = frame === undefined ? 1 : 2;
+  if (node.doc.mode !== 0 || node.isUnknown) ctx.setLineDash([6, 4]);
+  ctx.beginPath();
+  ctx.roundRect(x, y, width, height, round);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  if (isSelected) ring(ctx, [x, y, width, height], 3, 2, theme.accent);
+  if (look.focused === node.id) ring(ctx, [x, y, width, height], 6, Math.max(2, 2 / scale), theme.focus);
+}
+
+function ring(ctx: Context, [x, y, width, height]: Box, gap: number, lineWidth: number, color: string): void {
+  ctx.strokeStyle = color;
+  ctx.lineWidth = lineWidth;
+  ctx.beginPath();
+  ctx.roundRect(x - gap, y - gap, width + 2 * gap, height + 2 * gap, radius + gap);
+  ctx.stroke();
+}
+
+function drawTitle(ctx: Context, node: SceneNode, look: Look, scale: number): void {
+  const { theme, words } = look;
+  const [, , width] = outline(node);
+  const middle = -titleHeight / 2;
+  let right = width - 10;
+  ctx.textAlign = 'right';
+  ctx.font = `11px ${theme.fontFamily}`;
+  if (scale >= detail.noText) {
+    if (look.problems[node.id] !== undefined || look.runs[node.id]?.status === 'failed') right = drawMark(ctx, right, middle, look, node);
+    if (node.doc.flags.pinned === true) right = drawPin(ctx, right, middle, look);
+    const mode = node.doc.mode === 2 ? words.muted : node.doc.mode === 4 ? words.bypassed : undefined;
+    if (mode !== undefined) {
+      ctx.fillStyle = theme.text;
+      ctx.fillText(mode, right, middle + 4);
+      right -= ctx.measureText(mode).width + 8;
+    }
+  }
+  if (!node.isBoundary) drawCollapse(ctx, node, look);
+  ctx.font = `600 13px ${theme.fontFamily}`;
+  ctx.textAlign = 'left';
+  ctx.fillStyle = isColor(node.doc.color) ? readable(node.doc.color, theme.text) : theme.text;
+  const title = node.isBoundary ? (node.outputSlots.length > 0 ? words.inputs : words.outputs) : node.shownTitle;
+  ctx.fillText(fitText(ctx, title, right - 28), 26, middle + 5);
+}
+
+/** Black or white on a colour of the file. */
+export function readable(color: string, otherwise: string): string {
+  const hex = /^#([\da-f]{3}|[\da-f]{6})$/i.exec(color)?.[1];
+  if (hex === undefined) return otherwise;
+  const full = hex.length === 3 ? [...hex].map((digit) => digit + digit).join('') : hex;
+  const [r, g, b] = [0, 2, 4].map((at) => parseInt(full.slice(at, at + 2), 16) / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r! + 0.7152 * g! + 0.0722 * b! > 0.18 ? '#111111' : '#ffffff';
+}
+
+function drawMark(ctx: Context, right: number, middle: number, { theme, problems, runs }: Look, node: SceneNode): number {
+  const isError = problems[node.id]?.severity === 'error' || runs[node.id]?.status === 'failed';
+  ctx.fillStyle = isError ? theme.error : theme.warning;
+  ctx.beginPath();
+  if (isError) ctx.arc(right - 7, middle, 8, 0, Math.PI * 2);
+  else {
+    ctx.moveTo(right - 7, middle - 8);
+    ctx.lineTo(right + 1, middle + 6);
+    ctx.lineTo(right - 15, middle + 6);
+    ctx.closePath();
+  }
+  ctx.fill();
+  ctx.fillStyle = theme.background;
+  ctx.fillRect(right - 8, middle - 4, 2, 5);
+  ctx.fillRect(right - 8, middle + 2.5, 2, 2);
+  return right - 22;
+}
+
+function drawPin(ctx: Context, right: number, middle: number, { theme }: Look): number {
+  ctx.strokeStyle = theme.text;
+  ctx.fillStyle = theme.text;
+  ctx.lineWidth = 1.5;
+  ctx.beginPath();
+  ctx.arc(right - 5, middle - 3, 3.5, 0, Math.PI * 2);
+  ctx.fill();
+  ctx.beginPath();
+  ctx.moveTo(right - 5, middle);
+  ctx.lineTo(right - 5, middle + 7);
+  ctx.stroke();
+  return right - 16;
+}
+
+function drawCollapse(ctx: Context, node: SceneNode, { theme }: Look): void {
+  const [x, y] = [13, -titleHeight / 2];
+  ctx.fillStyle = theme.textMuted;
+  ctx.beginPath();
+  if (node.doc.flags.collapsed === true) {
+    ctx.moveTo(x - 2.5, y - 4.5);
+    ctx.lineTo(x + 3.5, y);
+    ctx.lineTo(x - 2.5, y + 4.5);
+  } else {
+    ctx.moveTo(x - 4.5, y - 2.5);
+    ctx.lineTo(x + 4.5, y - 2.5);
+    ctx.lineTo(x, y + 3.5);
+  }
+  ctx.closePath();
+  ctx.fill();
+}
+
+function drawSlots(ctx: Context, node: SceneNode, look: Look, scale: number): void {
+  const { theme, draggedLink, hovered, problems } = look;
+  const hasText = scale >= detail.noText;
+  const end = draggedLink?.end;
+  ctx.font = `12px ${theme.fontFamily}`;
+  node.inputSlots.forEach((slot, i) => {
+    const at = node.layout.inputs[i]!;
+    const accepts = end?.kind === 'output' ? draggedLink!.accepts(node.id, slot.name) : undefined;
+    const isHovered = hovered?.kind === 'input' && hovered.node === node.id && hovered.input === slot.name;
+    // sockets of widgets show themselves when they matter
+    if (slot.widget !== undefined && slot.link === null && accepts !== true && !isHovered && !(hovered !== undefined && 'node' in hovered && hovered.node === node.id && end === undefined)) return;
+    drawSlot(ctx, at, { type: slot.type, isList: false, isLinked: slot.link !== null, isOptional: slot.isOptional || slot.widget !== undefined, isDim: end !== undefined && accepts !== true, isMarked: problems[node.id]?.inputs.includes(slot.name) === true, isHovered }, theme);
+    if (!hasText || slot.widget !== undefined) return;
+    ctx.textAlign = 'left';
+    ctx.fillStyle = slot.isStale ? theme.error : end !== undefined && accepts !== true ? theme.muted : theme.text;
+    ctx.fillText(fitText(ctx, slot.label, node.size[0]! * (node.outputSlots.length > 0 ? 0.55 : 0.85)), at[0] + 12, at[1] + 4);
+  });
+  node.outputSlots.forEach((slot, i) => {
+    const at = node.layout.outputs[i]!;
+    const isDim = end !== undefined && !(end.kind === 'input' && draggedLink!.accepts(node.id, i));
+    const isHovered = hovered?.kind === 'output' && hovered.node === node.id && hovered.slot === i;
+    drawSlot(ctx, at, { type: slot.type, isList: slot.isList, isLinked: true, isOptional: false, isDim, isMarked: false, isHovered }, theme);
+    if (!hasText) return;
+    ctx.textAlign = 'right';
+    ctx.fillStyle = isDim ? theme.muted : theme.text;
+    ctx.fillText(fitText(ctx, slot.label, node.size[0]! * 0.5), at[0] - 12, at[1] + 4);
+  });
+}
+
+function drawCollapsedSlots(ctx: Context, node: SceneNode, { theme }: Look): void {
+  const state = { isList: false, isOptional: false, isLinked: true, isDim: false, isMarked: false, isHovered: false };
+  const input = node.inputSlots.find(({ link }) => link !== null);
+  if (input !== undefined) drawSlot(ctx, [0, -titleHeight / 2], { ...state, type: input.type }, theme);
+  const output = node.outputSlots[0];
+  if (output !== undefined) drawSlot(ctx, [outline(node)[2], -titleHeight / 2], { ...state, type: output.type }, theme);
+}
+
+function drawShown(ctx: Context, node: SceneNode, look: Look, scale: number, { pictures, text }: Shown): void {
+  const box = node.layout.output;
+  if (box === undefined) return;
+  if (pictures.length > 0) drawPictures(ctx, box, pictures, look);
+  else if (text !== undefined && scale >= detail.noText) drawText(ctx, box, text, look);
+}
+
+function drawNotice(ctx: Context, node: SceneNode, { theme, words }: Look, scale: number): void {
+  if (scale < detail.noText) return;
+  ctx.font = `12px ${theme.fontFamily}`;
+  ctx.textAlign = 'center';
+  ctx.fillStyle = theme.error;
+  ctx.fillText(fitText(ctx, words.notInstalled, node.size[0]! - 20), node.size[0]! / 2, node.size[1]! - 10);
+}
+
+/** A bend in a link: a small pill between its slots. */
+function drawReroute(ctx: Context, node: SceneNode, look: Look): void {
+  const [width, height] = [node.size[0]!, node.size[1]!];
+  ctx.fillStyle = look.theme.node;
+  ctx.strokeStyle = frameOf(node, look) ?? look.theme.nodeBorder;
+  ctx.lineWidth = look.selectedNodes.has(node.id) ? 2 : 1;
+  ctx.beginPath();
+  ctx.roundRect(0, 0, width, height, height / 2);
+  ctx.fill();
+  ctx.stroke();
+  if (look.focused === node.id) ring(ctx, [0, 0, width, height], 5, 2, look.theme.focus);
+  drawSlots(ctx, node, look, 0.3);
+}

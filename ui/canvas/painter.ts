@@ -1,0 +1,39 @@
+// Puts the drawing together: what is drawn in which order, with what each needs to know.
+import type { Box, NodeId } from '../state/document.ts';
+import { drawDragged, drawLinks } from './draw/links.ts';
+import { drawNode, type Shown } from './draw/node.ts';
+import { drawBackground, drawGroups, drawGuides, drawMarquee, drawReroutes } from './draw/scenery.ts';
+import type { View } from './events.ts';
+import type { Look } from './look.ts';
+import type { Scene, SceneGroup } from './scene.ts';
+import type { Painter, SceneNode, Stage } from './stage.ts';
+import { visibleBox } from './view.ts';
+
+export interface PainterParts {
+  readonly scene: Scene;
+  readonly look: Look;
+  readonly stage: () => Stage;
+  readonly view: () => View;
+  /** In CSS pixels. */
+  readonly size: () => { readonly width: number; readonly height: number };
+  readonly shown: (node: NodeId) => Shown;
+}
+
+export function createPainter({ scene, look, stage, view, size, shown }: PainterParts): Painter {
+  const visible = (): Box => visibleBox(view(), size().width, size().height);
+  return {
+    background: (ctx) => drawBackground(ctx, view(), size().width, size().height, look),
+    groups: (ctx) => drawGroups(ctx, scene.graph._groups as SceneGroup[], look, view().scale, visible()),
+    links(ctx) {
+      drawLinks(ctx, stage(), scene.links(), look, view().scale, visible());
+      drawReroutes(ctx, scene.reroutes, look, view().scale);
+    },
+    node: (ctx, node: SceneNode) => drawNode(ctx, node, look, view().scale, shown(node.id)),
+    foreground(ctx) {
+      drawDragged(ctx, stage(), look);
+      drawGuides(ctx, look, view().scale);
+      drawMarquee(ctx, look, view().scale);
+    },
+    overlay: () => undefined,
+  };
+}

@@ -1,0 +1,239 @@
+// litegraph.js as renderer and hit-tester: its graph, nodes and canvas with the faults of 0.7.18 that matter here taken out (numbers as
+// in editor.md §2), and everything switched off that listens, edits, opens menus or evaluates text. Only this file and scene.ts import it.
+import { DragAndScale, LGraph, LGraphCanvas, LGraphNode, LiteGraph, LLink } from 'litegraph.js/build/litegraph.core.js';
+import type { Box, DocLink, DocNode, LinkId, NodeId, Point } from '../state/document.ts';
+import type { InputSlot, OutputSlot } from '../state/slots.ts';
+import { titleHeight, type NodeLayout } from './layout.ts';
+
+LiteGraph.MAX_NUMBER_OF_NODES = 1_000_000; // 1: the 1,001st node was a thrown string
+LiteGraph.catch_exceptions = false; // 18: errors of constructors were hidden
+LiteGraph.allow_scripts = false;
+LiteGraph.alt_drag_do_clone_nodes = false; // these three name globals that do not exist in strict mode
+LiteGraph.middle_click_slot_add_default_node = false;
+LiteGraph.search_filter_enabled = false;
+LiteGraph.NODE_TITLE_HEIGHT = titleHeight;
+
+/** Most a collapsed node takes; as the selection reckons it. */
+const collapsedWidth = 160;
+
+/** A node as it is drawn: the document's node with the slots it shows and where they lie. */
+export class SceneNode extends LGraphNode {
+  override id: NodeId;
+  doc: DocNode;
+  inputSlots: readonly InputSlot[] = [];
+  outputSlots: readonly OutputSlot[] = [];
+  layout: NodeLayout;
+  shownTitle = '';
+  /** Places in sight of a subgraph's own inputs and outputs: not a node of the document. */
+  isBoundary = false;
+  isUnknown = false;
+
+  constructor(doc: DocNode, layout: NodeLayout) {
+    super();
+    this.id = doc.id;
+    this.doc = doc;
+    this.layout = layout;
+    this._pos = [doc.pos[0], doc.pos[1]]; // 2: was ten float32, which rounds positions and writes them as an object
+  }
+
+  /** Where it is drawn, title included, in graph coordinates. */
+  outline(): Box {
+    const [x, y] = this.pos as [number, number];
+    const [width, height] = this.size as [number, number];
+    if (this.doc.type === 'Reroute') return [x, y, width, height];
+    return this.flags.collapsed === true ? [x, y - titleHeight, this._collapsed_width ?? collapsedWidth, titleHeight] : [x, y - titleHeight, width, height + titleHeight];
+  }
+
+  override isPointInside(x: number, y: number, margin = 0): boolean {
+    const [left, top, width, height] = this.outline();
+    return x >= left - margin && x <= left + width + margin && y >= top - margin && y <= top + height + margin;
+  }
+
+  /** With room for slots, rings and badges around. */
+  override getBounding(out: Float32Array = new Float32Array(4)): Float32Array {
+    const [x, y, width, height] = this.outline();
+    out[0] = x - 12;
+    out[1] = y - 22;
+    out[2] = width + 24;
+    out[3] = height + 34;
+    return out;
+  }
+
+  /** Where a slot's link ends, in graph coordinates. */
+  slotPoint(isInput: boolean, slot: number): Point {
+    const [x, y] = this.getConnectionPos(isInput, slot, [0, 0]);
+    return [x!, y!];
+  }
+}
+
+export class SceneLink extends LLink {
+  doc: DocLink;
+  /** From output to input, over the reroutes between; empty until placed. */
+  points: readonly Point[] = [];
+
+  constructor(doc: DocLink) {
+    super(doc.id, doc.type, doc.from, doc.fromSlot, doc.to, doc.toSlot);
+    this.doc = doc;
+  }
+}
+
+export class SceneGraph extends LGraph {
+  declare _nodes: SceneNode[];
+  declare _nodes_by_id: Record<NodeId, SceneNode>;
+  declare links: Record<LinkId, SceneLink>;
+
+  /** litegraph's own takes no subclass of its canvas. */
+  override attachCanvas(canvas: LGraphCanvas): void {
+    canvas.graph = this;
+    this.list_of_graphcanvas = [canvas];
+  }
+
+  override clear(): void {
+    super.clear();
+    this._nodes_by_id = Object.create(null) as Record<NodeId, SceneNode>; // an id may be called __proto__
+    this.links = Object.create(null) as Record<LinkId, SceneLink>; // 4: was a sparse array after configure
+  }
+
+  addNode(node: SceneNode): void {
+    this.add(node, true); // 14: sorted all nodes anew at each
+  }
+
+  /** Without litegraph's `remove`, which disconnects, sorts and tells half of it (5, 6). */
+  removeNode(id: NodeId): void {
+    const at = this._nodes.findIndex((node) => node.id === id);
+    if (at >= 0) this._nodes.splice(at, 1);
+    delete this._nodes_by_id[id];
+  }
+}
+
+/** What is drawn, in this order. Contexts are in graph coordinates but for `background` and `overlay`: CSS pixels. */
+export interface Painter {
+  background(ctx: CanvasRenderingContext2D): void;
+  groups(ctx: CanvasRenderingContext2D): void;
+  links(ctx: CanvasRenderingContext2D): void;
+  /** The origin is the node's position. */
+  node(ctx: CanvasRenderingContext2D, node: SceneNode): void;
+  foreground(ctx: CanvasRenderingContext2D): void;
+  overlay(ctx: CanvasRenderingContext2D): void;
+}
+
+export class Stage extends LGraphCanvas {
+  readonly #painter: Painter;
+  readonly #view: Window;
+  #frame: number | undefined;
+  #dpr = 1;
+  #isDestroyed = false;
+  /** Frames drawn so far, and what the last took in milliseconds. */
+  frames = 0;
+  lastFrameMs = 0;
+  afterDraw: () => void = () => undefined;
+
+  constructor(canvas: HTMLCanvasElement, graph: SceneGraph, painter: Painter) {
+    super(canvas, graph, { skip_events: true, skip_render: true, autoresize: false }); // 8: never bound, nothing to leak
+    this.#painter = painter;
+    this.#view = canvas.ownerDocument.defaultView!;
+    this.render_shadows = false;
+    this.render_canvas_border = false;
+    this.render_link_tooltip = false;
+    this.render_connections_border = false;
+    this.highquality_render = false;
+    this.show_info = false;
+    this.background_image = null;
+    this.links_render_mode = LiteGraph.SPLINE_LINK;
+    // 12: the bitmap has device pixels, everything else stays in CSS pixels
+    this.ds.offset = [0, 0];
+    this.ds.toCanvasContext = (ctx) => { ctx.scale(this.ds.scale * this.#dpr, this.ds.scale * this.#dpr); ctx.translate(this.ds.offset[0]!, this.ds.offset[1]!); };
+    this.ds.computeVisibleArea = () => {
+      const { scale, offset } = this.ds;
+      this.ds.visible_area.set([-offset[0]!, -offset[1]!, this.canvas.width / this.#dpr / scale, this.canvas.height / this.#dpr / scale]);
+    };
+    this.onRenderBackground = (_, ctx) => { this.#inPixels(ctx, () => this.#painter.background(ctx)); return true; };
+    this.onDrawForeground = (ctx) => this.#painter.foreground(ctx);
+    this.onDrawOverlay = (ctx) => this.#inPixels(ctx, () => this.#painter.overlay(ctx));
+  }
+
+  /** Sizes the bitmaps; `width` and `height` in CSS pixels. More than 2 device pixels each are not drawn: nobody sees them, all wait for them. */
+  setSize(width: number, height: number, dpr: number): void {
+    this.#dpr = Math.min(2, Math.max(0.5, dpr));
+    const [w, h] = [Math.max(1, Math.round(width * this.#dpr)), Math.max(1, Math.round(height * this.#dpr))];
+    if (this.canvas.width !== w || this.canvas.height !== h) {
+      for (const bitmap of [this.canvas, this.bgcanvas]) Object.assign(bitmap, { width: w, height: h });
+    }
+    super.setDirty(true, true);
+    this.drawNow(); // a new bitmap is empty: no frame may show it so
+  }
+
+  get dpr(): number {
+    return this.#dpr;
+  }
+
+  get isDirty(): boolean {
+    return this.#frame !== undefined;
+  }
+
+  /** `background`: links, groups or the view changed, not just nodes. */
+  override setDirty(foreground: boolean, background = false): void {
+    super.setDirty(foreground, background);
+    if (!(foreground || background) || this.#view === undefined || this.#frame !== undefined || this.#isDestroyed) return;
+    this.#frame = this.#view.requestAnimationFrame(() => { this.#frame = undefined; this.drawNow(); });
+  }
+
+  drawNow(): void {
+    if (this.#isDestroyed) return;
+    if (this.#frame !== undefined) this.#view.cancelAnimationFrame(this.#frame);
+    this.#frame = undefined;
+    const begun = this.#view.performance.now();
+    this.draw(this.dirty_canvas, this.dirty_bgcanvas);
+    this.frames += 1;
+    this.lastFrameMs = this.#view.performance.now() - begun;
+    this.afterDraw();
+  }
+
+  override drawGroups(_: HTMLCanvasElement, ctx: CanvasRenderingContext2D): void {
+    this.#painter.groups(ctx);
+  }
+
+  override drawConnections(ctx: CanvasRenderingContext2D): void {
+    this.#painter.links(ctx);
+  }
+
+  override drawNode(node: LGraphNode, ctx: CanvasRenderingContext2D): void {
+    this.#painter.node(ctx, node as SceneNode);
+  }
+
+  #inPixels(ctx: CanvasRenderingContext2D, draw: () => void): void {
+    ctx.save();
+    ctx.setTransform(this.#dpr, 0, 0, this.#dpr, 0, 0);
+    draw();
+    ctx.restore();
+  }
+
+  destroy(): void {
+    this.#isDestroyed = true;
+    if (this.#frame !== undefined) this.#view.cancelAnimationFrame(this.#frame);
+    this.stopRendering();
+    this.graph?.detachCanvas(this);
+    delete (this.canvas as { data?: unknown }).data; // a node of the page would keep all of this alive
+    for (const bitmap of [this.canvas, this.bgcanvas]) Object.assign(bitmap, { width: 0, height: 0 });
+  }
+
+  // What follows is switched off. These open menus made of HTML text (11), evaluate text, edit behind the document's back (5, 13, 16),
+  // or listen to the wrong events (8, 9, 10, 15, 17). The page has its own of each.
+  override bindEvents(): void {}
+  override unbindEvents(): void {}
+  override processKey(): void {}
+  override processDrop(): void {}
+  override prompt(): void {}
+  override createDialog(): void {}
+  override createPanel(): void {}
+  override showSearchBox(): void {}
+  override showLinkMenu(): void {}
+  override showConnectionMenu(): void {}
+  override showEditPropertyValue(): void {}
+  override processContextMenu(): void {}
+  override bringToFront(): void {}
+}
+
+/** litegraph's middle of a curve and its end directions, for drawing links. */
+export const linkDirections = { from: LiteGraph.RIGHT, to: LiteGraph.LEFT } as const;
+export type ViewTransform = DragAndScale;
