@@ -18,7 +18,7 @@ const architecture: Architecture = {
     'engine/graph': { may: ['engine/formats'], types: ['engine/device'], browser: true },
     'engine/exec': { may: ['engine/graph', 'engine/formats/json.ts', 'engine/tensor/tensor.ts', 'engine/device/scoped.ts', 'engine/device/move.ts'], types: ['engine/device', 'engine/image', 'engine/store'] },
     'engine/store': { may: [], types: ['engine/exec'] },
-    'engine/server': { may: ['engine/formats', 'engine/graph', 'engine/exec', 'engine/image'] },
+    'engine/server': { may: ['engine/formats', 'engine/graph', 'engine/exec', 'engine/image', 'engine/store'] },
     'engine/cli': { may: ['engine'] },
     'engine/main.ts': { may: ['engine'] },
     'nodes/core': { may: packFolders },

@@ -151,7 +151,9 @@ export interface Environment {
 export interface RequestMeta {
   readonly prompt: Json;
   readonly extras: ReadonlyMap<string, Json>;
-  /** Nodes may use both, but keep them out of the files they write. */
+  /** Keys and tokens that came with it: never write them anywhere. They do not outlive a restart of the server. */
+  readonly secrets?: ReadonlyMap<string, Json>;
+  /** Nodes may use prompt and extras, but keep them out of the files they write. */
   readonly isHidden?: true;
 }
 

@@ -6,6 +6,8 @@ import type { Engine } from '../exec/engine.ts';
 import type { RunEvent } from '../exec/events.ts';
 import type { Environment } from '../graph/node.ts';
 import type { NodeRegistry } from '../graph/registry.ts';
+import { memoryStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { isLoopback, type AccessOptions } from './access.ts';
 import { addExtensionRoutes, addPage } from './comfy/extensions.ts';
 import { History } from './comfy/history.ts';
@@ -26,6 +28,8 @@ export interface ServerOptions {
   readonly registry: NodeRegistry;
   readonly environment: Environment;
   readonly folders: SiteFolders;
+  /** Where queue and history are kept; it is the caller's to close. Default: in memory. */
+  readonly store?: Store;
   readonly packs?: readonly SitePack[];
   /** Ready workflows: folder by name of the group. */
   readonly templates?: ReadonlyMap<string, string>;
@@ -54,8 +58,11 @@ export interface RunningServer {
   readonly port: number;
   /** One for each address. */
   readonly urls: readonly string[];
-  /** Interrupts what runs, tells clients, and frees the port. */
-  close(): Promise<void>;
+  /**
+   * Accepts nothing more, gives what runs `graceMs` (default 0) to end, then interrupts it, tells clients, and frees the port. What a
+   * store on disk holds runs when it is opened again. Resolves with false when a run did not heed the interruption.
+   */
+  close(graceMs?: number): Promise<boolean>;
 }
 
 const defaultUploadBytes = 100 * 2 ** 20;
@@ -70,13 +77,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const access = accessOf(options, addresses);
   const web = new Web({ access, maxUploadBytes, compresses: options.compresses ?? false, log: logbook.log });
   const clients = new Clients();
-  const history = new History();
+  const store = options.store ?? memoryStore();
+  const history = new History(store);
   const runner = new PromptRunner({
-    engine, clients, history, concurrency: options.concurrency ?? 1, previewSide: options.previewSide ?? 512, hidesMetadata: options.hidesMetadata ?? false, onEvent: options.onEvent, log: logbook.log,
+    engine, clients, store, concurrency: options.concurrency ?? 1, previewSide: options.previewSide ?? 512, hidesMetadata: options.hidesMetadata ?? false, onEvent: options.onEvent, log: logbook.log,
   });
-  const prompts = new Prompts({ engine, registry, environment, queue: runner.queue });
+  const prompts = new Prompts({ engine, registry, environment, runner, store });
   addRoutes({
-    web, engine, registry, environment, runner, prompts, history, clients, logbook, folders, maxUploadBytes,
+    web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes,
     packs: options.packs ?? [], templates: options.templates ?? new Map(), frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],
   });
   const sockets = new SocketServer({ access, clients, runner, features: featuresOf({ maxUploadBytes }), log: logbook.log });
@@ -95,18 +103,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const server of servers) server.close();
     throw error;
   }
+  runner.restore();
   return {
     port,
     urls: addresses.map((address) => `http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
-    async close() {
+    async close(graceMs = 0) {
+      const haveEnded = await runner.close(graceMs); // meanwhile prompts are answered with 503, all else as ever
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-      await runner.close();
       sockets.close();
       for (const server of servers) {
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 500).unref();
       }
       await Promise.all(closed);
+      return haveEnded;
     },
   };
 }

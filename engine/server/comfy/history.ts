@@ -1,55 +1,58 @@
-// What prompts have made, in memory, as the JSON that /history answers with: texts are compact and need no encoding when they are asked for.
+// Finished jobs as ComfyUI's /history tells them. The texts are compact JSON already; nothing is encoded when they are asked for.
+import type { Job, JobTexts, Store } from '../../store/store.ts';
+
 export interface HistoryPage {
   readonly maxItems?: number;
   /** Entries to skip from the oldest; negative = none, so that `maxItems` alone means the last ones. */
   readonly offset?: number;
 }
 
-const mostEntries = 10_000;
-/** Of texts, in characters. */
-const mostCharacters = 512 * 2 ** 20;
-
 export class History {
-  readonly #entries = new Map<string, string>();
-  #characters = 0;
+  readonly #store: Store;
 
-  /** `json` is the entry. An id that is used again has its last entry. The oldest go when there are too many. */
-  add(promptId: string, json: string): void {
-    this.#characters += json.length - (this.#entries.get(promptId)?.length ?? 0);
-    this.#entries.set(promptId, json);
-    for (const oldest of this.#entries.keys()) {
-      if ((this.#entries.size <= mostEntries && this.#characters <= mostCharacters) || oldest === promptId) return;
-      this.delete([oldest]);
-    }
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /** An object with the entry alone, or an empty one. */
   one(promptId: string): string {
-    const entry = this.#entries.get(promptId);
-    return entry === undefined ? '{}' : `{${JSON.stringify(promptId)}:${entry}}`;
+    const job = this.#store.get(promptId);
+    return `{${job !== undefined && hasEntry(job) ? this.#member(job) : ''}}`;
   }
 
   /** Entries by prompt id, oldest first. */
   page({ maxItems, offset = -1 }: HistoryPage = {}): string {
-    const first = offset < 0 ? (maxItems === undefined ? 0 : Math.max(0, this.#entries.size - maxItems)) : offset;
-    const texts: string[] = [];
-    let index = 0;
-    for (const [id, entry] of this.#entries) {
-      if (texts.length >= (maxItems ?? Infinity)) break;
-      if (index++ >= first) texts.push(`${JSON.stringify(id)}:${entry}`);
-    }
-    return `{${texts.join(',')}}`;
+    const jobs = [...this.#store.ended()].filter(hasEntry);
+    const first = offset < 0 ? (maxItems === undefined ? 0 : Math.max(0, jobs.length - maxItems)) : offset;
+    const wanted = jobs.slice(first, maxItems === undefined ? undefined : first + Math.max(0, maxItems));
+    return `{${wanted.map((job) => this.#member(job)).filter((text) => text !== '').join(',')}}`;
   }
 
   delete(promptIds: Iterable<string>): void {
-    for (const id of promptIds) {
-      this.#characters -= this.#entries.get(id)?.length ?? 0;
-      this.#entries.delete(id);
-    }
+    this.#store.delete(promptIds);
   }
 
   clear(): void {
-    this.#entries.clear();
-    this.#characters = 0;
+    this.#store.clear();
   }
+
+  /** Resolves when deletions are stored. */
+  committed(): Promise<void> {
+    return this.#store.committed();
+  }
+
+  #member({ id }: Job): string {
+    const texts = this.#store.texts(id);
+    return texts?.result === undefined ? '' : `${JSON.stringify(id)}:${entryOf(texts as Required<JobTexts>)}`;
+  }
+}
+
+/** `{prompt, outputs, status, meta}`. */
+function entryOf({ request, result }: Required<JobTexts>): string {
+  return `{"prompt":${request},${result.slice(1)}`;
+}
+
+/** What was taken out of the queue before it ran has none: clients take every entry for something that ran. */
+function hasEntry({ state }: Job): boolean {
+  return state === 'success' || state === 'error' || state === 'interrupted';
 }

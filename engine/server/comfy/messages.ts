@@ -38,6 +38,7 @@ export class PromptMessages {
   #areStatesDirty = false;
   #timer: NodeJS.Timeout | undefined;
   #hasStopped = false;
+  #isMuted = false;
   /** Sends what waits behind previews that are being encoded. */
   #pending: Promise<void> | undefined;
 
@@ -74,11 +75,16 @@ export class PromptMessages {
   }
 
   /** The run broke without an event that says so: the engine's own fault. */
-  fail(error: unknown, at = Date.now()): void {
+  fail(error: unknown, at?: string): void {
     if (this.#hasStopped) return;
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-    const node = this.lastDisplayed ?? this.#options.types.keys().next().value ?? '';
-    this.#failed({ node, display: node, parent: null, real: node }, { type: '', title: '', name, message, reason: message, stack: stack ?? '', inputs: {} }, at);
+    const node = at ?? this.lastDisplayed ?? this.#options.types.keys().next().value ?? '';
+    this.#failed({ node, display: node, parent: null, real: node }, { type: '', title: '', name, message, reason: message, stack: stack ?? '', inputs: {} }, Date.now());
+  }
+
+  /** Clients hear no more of it: the prompt will run again, so this is not its end. */
+  mute(): void {
+    this.#isMuted = true;
   }
 
   /** The last message of a prompt; sent when its history is written. */
@@ -248,7 +254,7 @@ export class PromptMessages {
   #send(frame: () => string | Uint8Array, isReplaceable = false): void {
     this.#queue(() => {
       const audience = this.#options.audience();
-      if (audience.length === 0) return;
+      if (audience.length === 0 || this.#isMuted) return;
       const built = frame();
       for (const client of audience) client.send(built, isReplaceable);
     });

@@ -1,5 +1,7 @@
-// POST /prompt: reads a body in the API or the UI form, has it checked and puts it into the queue (comfy-contract §1.2).
+// POST /prompt: reads a body in the API or the UI form, has it checked and queued (comfy-contract §1.2). An id is accepted once: posting it
+// again tells of the same job.
 import { randomUUID } from 'node:crypto';
+import { toUSVString } from 'node:util';
 import { isApiForm, parsePrompt, promptJson, toGraph, type ApiPrompt } from '../../formats/api.ts';
 import { FormatError } from '../../formats/errors.ts';
 import { describeJson, encodeJson, isJsonArray, isJsonObject, parseJson, type Json, type JsonObject } from '../../formats/json.ts';
@@ -11,13 +13,17 @@ import type { Environment } from '../../graph/node.ts';
 import { objectInfo } from '../../graph/object-info.ts';
 import type { NodeRegistry } from '../../graph/registry.ts';
 import { describeProblems, errorBody, refusalBody } from './prompt-errors.ts';
-import type { PromptQueue } from './queue.ts';
+import type { Store } from '../../store/store.ts';
+import { StoreError } from '../../store/errors.ts';
+import { numberText, withoutSecrets, workflowIdOf, writeRequest } from './requests.ts';
+import type { PromptRunner } from './runner.ts';
 
 export interface PromptsOptions {
   readonly engine: Engine;
   readonly registry: NodeRegistry;
   readonly environment: Environment;
-  readonly queue: PromptQueue;
+  readonly runner: PromptRunner;
+  readonly store: Store;
 }
 
 export interface Answer {
@@ -26,8 +32,8 @@ export interface Answer {
   readonly body: string;
 }
 
-/** Keys of extra_data that are nobody else's business. */
-const secrets = ['auth_token_comfy_org', 'api_key_comfy_org'];
+/** Longer ids are no ids. */
+const mostIdCharacters = 1000;
 
 interface Request {
   readonly prompt: ApiPrompt;
@@ -40,14 +46,16 @@ interface Request {
 
 export class Prompts {
   readonly #options: PromptsOptions;
-  #number = 0n;
+  #number: bigint;
 
   constructor(options: PromptsOptions) {
     this.#options = options;
+    this.#number = options.store.nextNumber;
   }
 
   /** Queues the prompt in `text`, the body of the request. */
   async post(text: string): Promise<Answer> {
+    if (this.#options.runner.isStopping) return { status: 503, body: errorBody('server_stopping', 'The server is stopping', 'It accepts no prompts any more; send it again when it is back.') };
     let request: Request | undefined;
     try {
       request = await this.#read(text);
@@ -72,22 +80,40 @@ export class Prompts {
   }
 
   async #submit({ prompt, json, body, workflow }: Request): Promise<Answer> {
-    const { engine, registry, environment, queue } = this.#options;
+    const { engine, registry, environment, runner } = this.#options;
+    const sentId = textOf(body.get('prompt_id'));
+    const mistake = mistakeIn(sentId, body.get('number'));
+    if (mistake !== undefined) return mistake;
+    const known = sentId === undefined ? undefined : await this.#knownJob(sentId);
+    if (known !== undefined) return known;
     const number = this.#numberOf(body);
     const { graph, badLinks } = toGraph(prompt);
     const checked = await engine.validate(graph, targetsOf(body));
     const nodeErrors = await describeProblems(checked, badLinks, registry, environment);
     if (checked.refusal !== undefined) return { status: 400, body: refusalBody(checked.refusal, checked, nodeErrors) };
-    const promptId = textOf(body.get('prompt_id')) ?? randomUUID();
+    const promptId = sentId ?? randomUUID();
     const clientId = textOf(body.get('client_id'));
-    const extraData = extraDataOf(body, clientId, workflow);
-    const pnginfo = extraData.get('extra_pnginfo');
-    queue.add({
-      number: Number(number), promptId, clientId, prompt: json, checked,
-      extras: isJsonObject(pnginfo) ? pnginfo : new Map<string, Json>(),
-      listed: encodeJson([number, promptId, json, extraData, checked.targets]),
-    });
-    return { status: 200, body: encodeJson(new Map<string, Json>([['prompt_id', promptId], ['number', number], ['node_errors', nodeErrors]])) };
+    const { kept: extraData, secrets } = withoutSecrets(extraDataOf(body, clientId, workflow));
+    const request = writeRequest({ number, promptId, prompt: json, extraData, targets: checked.targets });
+    const again = await this.#knownJob(promptId); // the same id may have come while this one was checked
+    if (again !== undefined) return again;
+    try {
+      await runner.accept({ id: promptId, number: Number(number), clientId, workflowId: workflowIdOf(extraData), createdAt: Date.now(), request }, { checked, prompt: json, extraData }, secrets);
+    } catch (error) {
+      if (error instanceof StoreError) return { status: 503, body: errorBody('not_stored', 'The prompt could not be stored, so it was not queued', error.message) };
+      throw error;
+    }
+    return accepted(promptId, encodeJson(number), nodeErrors);
+  }
+
+  /** The answer to an id that was accepted before, waits, runs or has ended: it does not run again. */
+  async #knownJob(promptId: string): Promise<Answer | undefined> {
+    const { store } = this.#options;
+    const job = store.get(promptId);
+    if (job === undefined) return undefined;
+    await store.committed();
+    const request = store.texts(promptId)?.request;
+    return accepted(promptId, request === undefined ? encodeJson(job.number) : numberText(request), new Map());
   }
 
   /** As sent; else the next of a counter, negative to go first. The counter counts refused prompts too. */
@@ -97,6 +123,20 @@ export class Prompts {
     const number = this.#number++;
     return body.get('front') === true ? -number : number;
   }
+}
+
+function accepted(promptId: string, number: string, nodeErrors: JsonObject): Answer {
+  return { status: 200, body: `{"prompt_id":${JSON.stringify(promptId)},"number":${number},"node_errors":${encodeJson(nodeErrors)}}` };
+}
+
+function mistakeIn(promptId: string | undefined, number: Json | undefined): Answer | undefined {
+  if (promptId !== undefined && (promptId === '' || promptId.length > mostIdCharacters || toUSVString(promptId) !== promptId || promptId.includes('\0'))) {
+    return { status: 400, body: errorBody('invalid_prompt_id', 'The prompt id cannot be used', `prompt_id must be a text of 1 to ${mostIdCharacters} characters without zero characters, got ${JSON.stringify(promptId).slice(0, 80)}`) };
+  }
+  if ((typeof number === 'bigint' || typeof number === 'number') && !Number.isFinite(Number(number))) {
+    return { status: 400, body: errorBody('invalid_prompt', 'The number cannot be used', 'number must be a finite number') };
+  }
+  return undefined;
 }
 
 function targetsOf(body: JsonObject): { targets?: readonly string[] } {
@@ -112,7 +152,6 @@ function textOf(json: Json | undefined): string | undefined {
 function extraDataOf(body: JsonObject, clientId: string | undefined, workflow: Json | undefined): JsonObject {
   const sent = body.get('extra_data');
   const extra = new Map(isJsonObject(sent) ? sent : []);
-  for (const key of secrets) extra.delete(key);
   if (workflow !== undefined) {
     const pnginfo = extra.get('extra_pnginfo');
     const known = isJsonObject(pnginfo) ? pnginfo : new Map<string, Json>();

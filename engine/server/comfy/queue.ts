@@ -1,27 +1,38 @@
-// The queue of prompts: which waits, which runs, which comes next. Smallest number first, then prompt id. Knows no engine.
+// The order of prompts: which waits, which runs, which comes next. Smallest number first, then prompt id. Knows no engine and no store.
 import type { Json } from '../../formats/json.ts';
 import type { Checked } from '../../graph/validate.ts';
 
+/** What a run needs of a prompt: it can always be made again from the stored request, so that few prompts hold it. */
+export interface Ready {
+  readonly checked: Checked;
+  readonly prompt: Json;
+  /** `extra_data` without its secrets. */
+  readonly extraData: ReadonlyMap<string, Json>;
+}
+
 export interface QueuedPrompt {
-  readonly number: number;
+  number: number;
   readonly promptId: string;
   readonly clientId: string | undefined;
-  /** `[number, prompt_id, prompt, extra_data, outputs]` as JSON, as the queue and the history list it. */
-  readonly listed: string;
-  readonly prompt: Json;
-  /** `extra_data.extra_pnginfo`. */
-  readonly extras: ReadonlyMap<string, Json>;
-  readonly checked: Checked;
+  /** Absent where it must be read from the store and checked again. */
+  ready?: Ready | undefined;
+  /** What `extra_data` held that is stored nowhere and listed nowhere. */
+  readonly secrets: ReadonlyMap<string, Json>;
 }
 
 export interface PromptQueueOptions {
   /** How many run at once; prompts of one client never do. */
   readonly concurrency: number;
+  readonly isPaused?: boolean;
+  /** A prompt has left those that wait and will run once `saved` has resolved. */
+  starting(prompt: QueuedPrompt): void;
+  /** Resolves when what was told so far would survive a kill. */
+  saved(): Promise<void>;
   /** Runs one prompt; never rejects. */
   run(prompt: QueuedPrompt): Promise<void>;
   /** Called after every change of what waits or runs. */
   changed(): void;
-  /** A prompt has left the queue. */
+  /** A prompt has run and left the queue. */
   ended(prompt: QueuedPrompt): void;
 }
 
@@ -29,11 +40,13 @@ export class PromptQueue {
   readonly #options: PromptQueueOptions;
   readonly #pending: QueuedPrompt[] = [];
   readonly #running = new Set<QueuedPrompt>();
-  #isClosed = false;
+  #isPaused: boolean;
+  #isStopped = false;
   #idle: (() => void)[] = [];
 
   constructor(options: PromptQueueOptions) {
     this.#options = options;
+    this.#isPaused = options.isPaused ?? false;
   }
 
   /** In the order in which they will run. */
@@ -49,7 +62,70 @@ export class PromptQueue {
     return this.#pending.length + this.#running.size;
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   add(prompt: QueuedPrompt): void {
+    this.#insert(prompt);
+    this.#options.changed();
+    this.#startNext();
+  }
+
+  /** Takes out those of these that wait, and returns them; what runs goes on. */
+  take(promptIds: ReadonlySet<string>): readonly QueuedPrompt[] {
+    const taken = this.#pending.filter(({ promptId }) => promptIds.has(promptId));
+    if (taken.length === 0) return taken;
+    this.#pending.splice(0, Infinity, ...this.#pending.filter(({ promptId }) => !promptIds.has(promptId)));
+    this.#options.changed();
+    return taken;
+  }
+
+  /** Those of these that wait come first, in this order. Returns the prompts whose number that has changed. */
+  order(promptIds: readonly string[]): readonly QueuedPrompt[] {
+    const waiting = new Map(this.#pending.map((prompt) => [prompt.promptId, prompt]));
+    const first = [...new Set(promptIds)].flatMap((id) => waiting.get(id) ?? []);
+    const chosen = new Set(first);
+    const others = this.#pending.filter((prompt) => !chosen.has(prompt));
+    if (first.length === 0) return [];
+    const least = Math.floor((others[0] ?? this.#pending[0]!).number);
+    const isRoomy = Number.isSafeInteger(least - first.length);
+    return isRoomy ? this.#renumber(first, least - first.length) : this.#renumber([...first, ...others], 0);
+  }
+
+  /** Gives a waiting prompt another number; undefined when it does not wait. */
+  renumber(promptId: string, number: number): QueuedPrompt | undefined {
+    const prompt = this.#pending.find((one) => one.promptId === promptId);
+    return prompt === undefined ? undefined : this.#renumber([prompt], number)[0] ?? prompt;
+  }
+
+  /** Nothing more starts; what runs goes on. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#startNext();
+  }
+
+  /** Starts nothing more. Resolves when nothing runs. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #renumber(prompts: readonly QueuedPrompt[], firstNumber: number): readonly QueuedPrompt[] {
+    const changed = new Set(prompts);
+    this.#pending.splice(0, Infinity, ...this.#pending.filter((prompt) => !changed.has(prompt)));
+    prompts.forEach((prompt, i) => {
+      prompt.number = firstNumber + i;
+      this.#insert(prompt);
+    });
+    return prompts;
+  }
+
+  #insert(prompt: QueuedPrompt): void {
     let low = 0;
     let high = this.#pending.length;
     while (low < high) {
@@ -58,46 +134,35 @@ export class PromptQueue {
       else low = middle + 1;
     }
     this.#pending.splice(low, 0, prompt);
-    this.#options.changed();
-    this.#startNext();
   }
 
-  /** Drops those that wait; what runs goes on. */
-  clear(): void {
-    this.#pending.length = 0;
-    this.#options.changed();
-  }
-
-  delete(promptIds: ReadonlySet<string>): void {
-    const kept = this.#pending.filter(({ promptId }) => !promptIds.has(promptId));
-    if (kept.length === this.#pending.length) return;
-    this.#pending.splice(0, Infinity, ...kept);
-    this.#options.changed();
-  }
-
-  /** Starts nothing more. Resolves when nothing runs. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#pending.length = 0;
-    if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
-  }
-
-  #startNext(): void {
-    while (!this.#isClosed && this.#running.size < this.#options.concurrency) {
+  /** Starts what may run. The prompt that has just ended is told of when its end and these starts are saved, in one go. */
+  #startNext(ended?: QueuedPrompt): void {
+    const starting: QueuedPrompt[] = [];
+    while (!this.#isStopped && !this.#isPaused && this.#running.size < this.#options.concurrency) {
       const index = this.#pending.findIndex(({ clientId }) => ![...this.#running].some((other) => other.clientId === clientId));
-      if (index < 0) return;
-      const [prompt] = this.#pending.splice(index, 1);
-      this.#running.add(prompt!);
-      this.#options.changed();
-      void this.#options.run(prompt!).finally(() => this.#end(prompt!));
+      if (index < 0) break;
+      const prompt = this.#pending.splice(index, 1)[0]!;
+      this.#running.add(prompt);
+      this.#options.starting(prompt);
+      starting.push(prompt);
     }
+    if (ended !== undefined || starting.length > 0) void this.#go(ended, starting);
   }
 
-  #end(prompt: QueuedPrompt): void {
-    this.#running.delete(prompt);
-    this.#options.changed();
-    this.#options.ended(prompt);
-    this.#startNext();
+  async #go(ended: QueuedPrompt | undefined, starting: readonly QueuedPrompt[]): Promise<void> {
+    await this.#options.saved().catch(() => undefined); // the store has said why; running on is better than not
+    if (ended !== undefined) {
+      this.#options.changed();
+      this.#options.ended(ended);
+    }
+    for (const prompt of starting) {
+      this.#options.changed();
+      void this.#options.run(prompt).finally(() => {
+        this.#running.delete(prompt);
+        this.#startNext(prompt);
+      });
+    }
     if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -2,6 +2,7 @@
 import type { Engine } from '../../exec/engine.ts';
 import type { Environment } from '../../graph/node.ts';
 import type { NodeRegistry } from '../../graph/registry.ts';
+import type { Store } from '../../store/store.ts';
 import type { Logbook } from '../logbook.ts';
 import type { Web } from '../web.ts';
 import type { History } from './history.ts';
@@ -38,6 +39,8 @@ export interface Site {
   readonly runner: PromptRunner;
   readonly prompts: Prompts;
   readonly history: History;
+  /** Every job that was accepted, for lists. */
+  readonly store: Store;
   readonly clients: Clients;
   readonly logbook: Logbook;
   readonly folders: SiteFolders;
