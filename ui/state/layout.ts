@@ -137,5 +137,6 @@ export interface Moved {
 
 /** Hundredths are enough, and files stay short. */
 export function round(value: number): number {
-  return Math.round(value * 100) / 100;
+  // plus zero: minus zero would be written as a number with a point
+  return Math.round(value * 100) / 100 + 0;
 }

@@ -7,7 +7,7 @@ import { boxAround, boxOf, itemsInGroup } from '../selection.ts';
 import { nodeTypeOf, titleOf } from '../slots.ts';
 import { downstreamOf, upstreamOf } from '../walk.ts';
 import { draftLayer, nextLinkId, nextNodeId, pruneSubgraphs, type Context, type Made } from './context.ts';
-import { renameInForm } from './form.ts';
+import { dropFromForm, renameInForm } from './form.ts';
 import { unlink } from './links.ts';
 import { putLayer } from './paste.ts';
 
@@ -146,9 +146,24 @@ export function unpackSubgraph(draft: EditableDocument, { layer: layerId, node: 
   joinOutputs(layer, instance, definition, known, renamed.nodes);
   for (const link of Object.values(known.links)) if (link.from === id || link.to === id) unlink(layer, link.id);
   delete layer.nodes[id];
-  if (layerId === rootLayer) renameInForm(draft, (node) => innerName(node, id, renamed.nodes));
+  if (layerId === rootLayer) {
+    followPorts(draft, id, definition, renamed.nodes);
+    renameInForm(draft, (node) => innerName(node, id, renamed.nodes));
+    dropFromForm(draft, new Set([id]));
+  }
   pruneSubgraphs(draft, [definition.id]);
   return { nodes: [...renamed.nodes.values()] };
+}
+
+/** A port that the simple view shows becomes the first input it led to. */
+function followPorts(draft: EditableDocument, instance: NodeId, { inputs, layer }: SubgraphDefinition, renamed: ReadonlyMap<string, string>): void {
+  for (const entry of draft.form?.inputs ?? []) {
+    const slot = entry.node === instance ? inputs.findIndex(({ name }) => name === entry.input) : -1;
+    const link = Object.values(layer.links).find(({ from, fromSlot, to }) => from === inputBoundary && fromSlot === slot && renamed.has(to));
+    if (link === undefined) continue;
+    entry.node = renamed.get(link.to)!;
+    entry.input = layer.nodes[link.to]!.inputs[link.toSlot]!.name;
+  }
 }
 
 function innerName(node: string, instance: NodeId, renamed: ReadonlyMap<string, string>): string | undefined {

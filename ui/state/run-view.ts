@@ -1,0 +1,89 @@
+// What a run's state means for its viewers: totals, estimates, and the run of a node by its place in the graph. Pure functions of the fold.
+import type { NodeId } from './document.ts';
+import type { NodeRun, NodeStatus, Progress, Run, RunState } from './run.ts';
+
+export interface Totals {
+  readonly done: number;
+  readonly total: number;
+  /** 0 to 1; 1 only at the end of a run that succeeded. */
+  readonly fraction: number;
+  readonly elapsedMs: number;
+  /** Absent while nothing tells how fast it goes. */
+  readonly leftMs?: number;
+}
+
+const isDone: Readonly<Record<NodeStatus, boolean>> = { waiting: false, running: false, finished: true, cached: true, failed: true, blocked: true, interrupted: true };
+
+/** Where a run stands at `now` (milliseconds, of the server's clock). `nodes`: ids and types of what may run, for estimates. */
+export function totalsOf(run: Run, now: number, state?: Pick<RunState, 'typicalMs'>, nodes: readonly { readonly id: NodeId; readonly type: string }[] = []): Totals {
+  const all = Object.values(run.nodes);
+  const done = all.filter(({ status }) => isDone[status]).length;
+  const total = Math.max(run.total, done, 1);
+  const parts = all.reduce((sum, node) => sum + (node.status === 'running' && node.progress !== undefined ? fractionOf(node.progress) : 0), 0);
+  const fraction = run.status === 'success' ? 1 : Math.min(0.99, (done + parts) / total);
+  const leftMs = run.status === 'running' ? leftOf(run, now, state, nodes) : undefined;
+  return { done, total, fraction, elapsedMs: run.ms ?? Math.max(0, now - run.startedAt), ...(leftMs === undefined ? {} : { leftMs }) };
+}
+
+export function fractionOf({ value, max }: Progress): number {
+  return max > 0 ? Math.min(1, Math.max(0, value / max)) : 0;
+}
+
+/** Milliseconds a step, from the first count to the last; undefined before the second. */
+export function msPerStep({ value, at, firstValue, firstAt }: Progress): number | undefined {
+  return value > firstValue ? (at - firstAt) / (value - firstValue) : undefined;
+}
+
+/** Milliseconds until a node's count is full, at `now`. */
+export function nodeLeftMs(progress: Progress, now: number): number | undefined {
+  const pace = msPerStep(progress);
+  return pace === undefined ? undefined : Math.max(0, pace * (progress.max - progress.value) - (now - progress.at));
+}
+
+/** Running nodes by their pace or their usual time, waiting ones by their usual time. */
+function leftOf(run: Run, now: number, state: Pick<RunState, 'typicalMs'> | undefined, nodes: readonly { readonly id: NodeId; readonly type: string }[]): number | undefined {
+  let left = 0;
+  let isKnown = false;
+  const add = (ms: number | undefined) => {
+    if (ms === undefined) return;
+    left += ms;
+    isKnown = true;
+  };
+  const usual = (type: string | undefined, device?: string) => (type === undefined ? undefined : state?.typicalMs[`${type} ${device ?? ''}`] ?? state?.typicalMs[type]);
+  for (const node of Object.values(run.nodes)) {
+    if (node.status !== 'running') continue;
+    const typical = usual(node.type, node.device);
+    const byPace = node.progress === undefined ? undefined : nodeLeftMs(node.progress, now);
+    add(byPace ?? (typical === undefined ? undefined : Math.max(0, typical - (now - (node.begunAt ?? now)))));
+  }
+  for (const { id, type } of nodes) if ((run.nodes[id]?.status ?? 'waiting') === 'waiting') add(usual(type));
+  return isKnown ? left : undefined;
+}
+
+/** The run of a node: its own, or for an instance of a subgraph all that is inside (ids `12:3`) as one. */
+export function nodeRunAt(run: Run | undefined, id: NodeId): NodeRun | undefined {
+  if (run === undefined) return undefined;
+  const own = run.nodes[id];
+  if (own !== undefined) return own;
+  const inside = Object.entries(run.nodes).filter(([other]) => other.startsWith(`${id}:`)).map(([, node]) => node);
+  if (inside.length === 0) return undefined;
+  const status = (['failed', 'interrupted', 'running', 'blocked', 'waiting', 'finished', 'cached'] as const).find((wanted) => inside.some((node) => node.status === wanted))!;
+  const shown = inside.find((node) => node.status === status)!;
+  const ms = inside.reduce((sum, node) => sum + (node.ms ?? 0), 0);
+  return { ...shown, status, ms, movedBytes: inside.reduce((sum, node) => sum + node.movedBytes, 0), notices: inside.flatMap(({ notices }) => notices) };
+}
+
+/** The first node that failed, to go to. */
+export function failedNode(run: Run): NodeId | undefined {
+  return Object.entries(run.nodes).find(([, { status }]) => status === 'failed')?.[0];
+}
+
+/** Nodes that run now, for the live region: the latest begun last. */
+export function runningNodes(run: Run): readonly NodeId[] {
+  return Object.entries(run.nodes).filter(([, { status }]) => status === 'running').sort(([, a], [, b]) => (a.begunAt ?? 0) - (b.begunAt ?? 0)).map(([id]) => id);
+}
+
+/** The seed that a node's input had in a run. */
+export function seedOf(run: Run | undefined, node: NodeId, input: string): bigint | undefined {
+  return run?.seeds.find((entry) => entry.node === node && entry.input === input)?.seed ?? (run?.nodes[node]?.seed);
+}
