@@ -8,7 +8,7 @@ import { BagelModel } from '../../nodes/bagel/bagel-model.ts';
 import { runLayers, type Context, type Work } from '../../nodes/bagel/context.ts';
 import { embedMarkers } from '../../nodes/bagel/encode.ts';
 import { rowsName } from '../../nodes/bagel/model/parts.ts';
-import type { ModelFolder } from '../../nodes/bagel/weights/folder.ts';
+import type { ModelFolder, PlainModelFolder } from '../../nodes/bagel/weights/folder.ts';
 import { bareLayers } from './bare.ts';
 import { interleave, peakMemory } from './measure.ts';
 import { blankContext, middleSize, withDevice, withModelFolder, workOn } from './synthetic.ts';
@@ -101,7 +101,7 @@ async function emptyRun({ model, context, und, gen }: Pass, device: Device): Pro
 }
 
 /** Peak of all processes in passes that nothing else has prepared, over the weights of both experts. */
-async function measureMemory(folder: ModelFolder, device: Device): Promise<Row> {
+async function measureMemory(folder: PlainModelFolder, device: Device): Promise<Row> {
   const model = await preparePass(folder, device);
   const peak = await peakMemory(process.pid, (async () => { for (let i = 0; i < 3; i++) await model.run(); })());
   const weights = [...folder.llm.values()].filter(({ key }) => key.startsWith('language_model.model.layers')).reduce((sum, { bytes }) => sum + bytes, 0);

@@ -10,14 +10,14 @@ import { bytesView, float32, tensor } from '../../engine/tensor/tensor.ts';
 import { BagelModel } from '../../nodes/bagel/bagel-model.ts';
 import { claimRows, emptyContext, type Context, type Work } from '../../nodes/bagel/context.ts';
 import { blocksIn, quantizeBlocks, type BlockFormat } from '../../nodes/bagel/weights/quantize.ts';
-import { openModelFolder, type ModelFolder } from '../../nodes/bagel/weights/folder.ts';
+import { openModelFolder, type ModelFolder, type PlainModelFolder } from '../../nodes/bagel/weights/folder.ts';
 import { writeModelFolder, type ModelFolderOptions } from '../support/model-folder.ts';
 
 export const threads = 2;
 export const middleSize: ModelFolderOptions = { dtype: 'float32', hidden: 1024, ffn: 5408, layers: 8, heads: 16, kvHeads: 4, vocab: 32000, maxLatentSize: 32 };
 
 /** Writes a model, gives it to `work` and removes it. */
-export async function withModelFolder<T>(options: ModelFolderOptions, work: (folder: ModelFolder, directory: string) => Promise<T>): Promise<T> {
+export async function withModelFolder<T>(options: ModelFolderOptions, work: (folder: PlainModelFolder, directory: string) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(path.join(tmpdir(), 'bagelgraph-bench-'));
   try {
     await writeModelFolder(directory, options);
@@ -49,7 +49,7 @@ export async function blankContext(model: BagelModel, length: number, work: Work
 const format: BlockFormat = { bits: 4, block: 128 };
 
 /** The same model with its projections and head quantised, written into `directory`. */
-export async function quantizeFolder(folder: ModelFolder, directory: string): Promise<ModelFolder> {
+export async function quantizeFolder(folder: PlainModelFolder, directory: string): Promise<ModelFolder> {
   const file = path.join(directory, 'blocks.safetensors');
   const keys = [...folder.llm.keys()].filter((key) => /(_proj|_proj_moe_gen|lm_head)\.weight$/.test(key) && key.startsWith('language_model'));
   const planned = keys.flatMap((key): Planned[] => {
@@ -61,11 +61,11 @@ export async function quantizeFolder(folder: ModelFolder, directory: string): Pr
   const { entries } = await openSafetensors(file);
   const llm = new Map<string, StoredWeight>(folder.llm);
   for (const key of keys) llm.set(key, { ...format, packed: entries.get(`${key}.packed`)!, scales: entries.get(`${key}.scales`)! });
-  return { ...folder, llm } as ModelFolder;
+  return { ...folder, llm };
 }
 
 /** Bytes of the planned tensors, which come in pairs: a weight is read and quantised once. */
-function pieces(folder: ModelFolder): (one: Planned) => AsyncGenerator<Uint8Array> {
+function pieces(folder: PlainModelFolder): (one: Planned) => AsyncGenerator<Uint8Array> {
   let scales: Uint8Array | undefined;
   return async function* pieceOf(one: Planned) {
     if (one.key.endsWith('.scales')) {

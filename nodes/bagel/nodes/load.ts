@@ -4,6 +4,8 @@ import path from 'node:path';
 import { totalmem } from 'node:os';
 import { defineNode, type Environment, type Files } from '../../../engine/graph/node.ts';
 import { BOOLEAN, COMBO, STRING } from '../../../engine/graph/types.ts';
+import { refsOf } from '../../../engine/onnx/ops.ts';
+import { sizeOf } from '../../../engine/tensor/tensor.ts';
 import { Autoencoder } from '../autoencoder.ts';
 import { BagelModel } from '../bagel-model.ts';
 import { BAGEL_MODEL, VAE } from '../types.ts';
@@ -11,10 +13,10 @@ import { openAutoencoder } from '../weights/autoencoder-file.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { findModel, findSimilarAutoencoder, findSimilarModel, listModels, openModel, type Found } from '../weights/installed.ts';
 
-/** Bytes of all weights as float32. */
+/** Bytes of all weights as they are computed with: quantised ones as stored, others as float32. */
 function expandedBytes(folder: ModelFolder): number {
-  const refs = [...folder.llm.values(), ...folder.vae.values()];
-  return refs.reduce((sum, ref) => sum + ref.shape.reduce((size, side) => size * side, 1) * 4, 0);
+  const stored = [...folder.llm.values(), ...folder.vae.values()];
+  return stored.reduce((sum, weight) => sum + ('scales' in weight ? refsOf(weight).reduce((bytes, ref) => bytes + ref.bytes, 0) : sizeOf(weight.shape) * 4), 0);
 }
 
 /** Names, sizes and times of the files of a model folder, or of those beside a model that is one file. */

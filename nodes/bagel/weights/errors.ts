@@ -78,3 +78,25 @@ export function newerFormat(file: string, version: number): UserError {
 export function noTokenizer(file: string, places: readonly string[]): UserError {
   return new UserError(`${file} holds no tokenizer, only its fingerprint. Put tokenizer.json, or vocab.json, merges.txt and tokenizer_config.json, beside it; or keep a BAGEL model folder with the same vocabulary in ${places.join(' or ')}`);
 }
+
+/** Bytes that cannot have been written like this. */
+export function damagedWeight(file: string, key: string, reason: string): UserError {
+  return new UserError(`${file}: the weight ${key} is damaged (${reason}). Download the file again`);
+}
+
+export function incompleteWeight(file: string, key: string, piece: string): UserError {
+  return new UserError(`${file}: the weight ${key} is quantised, but ${piece} that belongs to it is missing: the file is not complete. Download it again`);
+}
+
+export function unknownQuantization(file: string, key: string, found: string): UserError {
+  return new UserError(`${file}: the weight ${key} is quantised in a way that is not known: ${found}. Known are DF11, LLM.int8 and NF4 of bitsandbytes, and FP8 (e4m3) with scales for all, a row or a block; bf16 files always work`);
+}
+
+export function noDf11Config(file: string): UserError {
+  return new UserError(`${file}: holds DF11 weights, but config.json beside it has no dfloat11_config with a pattern_dict, which says what they are. Download config.json of the same model`);
+}
+
+/** A checkpoint that cannot run as it is. */
+export function needsImport(location: string, name: string, formats: readonly string[]): UserError {
+  return new UserError(`${location} holds its weights as ${formats[0]!}, which have to be decoded once: run "bagelgraph import ${location} --to models/${name}-int8 --format int8" (or --format bf16, int4), then use ${name}-int8`);
+}

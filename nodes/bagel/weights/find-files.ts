@@ -5,6 +5,7 @@ import path from 'node:path';
 import { readJsonFile } from '../json-file.ts';
 import { tokenizerFileNames, type TokenizerFiles } from '../tokenizer/files.ts';
 import { missingFiles, noFolder, noWeightMap, notAFolder, oddShardName } from './errors.ts';
+import { refuseGguf } from './gguf.ts';
 
 export interface FoundFiles {
   /** Absolute path of the folder. */
@@ -18,12 +19,15 @@ export interface FoundFiles {
   readonly tokenizer: TokenizerFiles;
 }
 
-/** Throws a UserError that lists every missing file at once. */
-export async function findFiles(given: string): Promise<FoundFiles> {
+/** Throws a UserError that lists every missing file at once. `weights` names the checkpoint where it is to be one file of the folder and no other. */
+export async function findFiles(given: string, weights?: string): Promise<FoundFiles> {
   const folder = path.resolve(given);
   const kind = await stat(folder).catch(() => undefined);
   if (kind === undefined) throw noFolder(folder, await modelsNear(path.dirname(folder)));
-  if (!kind.isDirectory()) throw notAFolder(folder);
+  if (!kind.isDirectory()) {
+    await refuseGguf(folder);
+    throw notAFolder(folder);
+  }
   const { names, unusable } = await filesIn(folder);
   const at = (name: string) => path.join(folder, name);
   const missing: string[] = [];
@@ -31,7 +35,8 @@ export async function findFiles(given: string): Promise<FoundFiles> {
     if (!names.has(name)) missing.push(name);
     return at(name);
   };
-  const shards = await findShards(folder, names);
+  const shards = weights === undefined ? await findShards(folder, names) : { files: [path.join(folder, weights)], missing: [] };
+  if (shards.files.length === 0) for (const name of names) if (name.endsWith('.gguf')) await refuseGguf(path.join(folder, name));
   missing.push(...shards.missing);
   const vae = await findAutoencoder(folder, names);
   if (vae === undefined) missing.push('ae.safetensors');
@@ -70,7 +75,7 @@ interface Shards {
 
 const shardName = /^(.+)-(\d{5})-of-(\d{5})\.safetensors$/;
 
-/** ema.safetensors, else the shards an index names, else shards by their numbers, else model.safetensors. */
+/** ema.safetensors, else the shards an index names, else shards by their numbers, else model.safetensors, else all other safetensors files but the autoencoder's. */
 async function findShards(folder: string, names: ReadonlySet<string>): Promise<Shards> {
   const at = (name: string) => path.join(folder, name);
   const of = (wanted: readonly string[], why: string): Shards => ({
@@ -87,7 +92,8 @@ async function findShards(folder: string, names: ReadonlySet<string>): Promise<S
     return of(all, `one of ${Number(total)} shards`);
   }
   if (names.has('model.safetensors')) return { files: [at('model.safetensors')], missing: [] };
-  return { files: [], missing: ['ema.safetensors'] };
+  const others = [...names].filter((name) => name.endsWith('.safetensors') && name !== 'ae.safetensors').sort();
+  return others.length > 0 ? { files: others.map(at), missing: [] } : { files: [], missing: ['ema.safetensors'] };
 }
 
 async function shardsOf(index: string): Promise<string[]> {

@@ -9,7 +9,7 @@ import { JsonSection, readBagelConfig } from '../model/config.ts';
 import { readTokenIds, type TokenizerFiles } from '../tokenizer/files.ts';
 import { newerFormat, noMetadata, noTokenizer } from './errors.ts';
 import { findAutoencoder, tokenizerIn } from './find-files.ts';
-import { checkWeights, hashContent, openWeights, type ModelFolder, type OpenOptions } from './folder.ts';
+import { checkWeights, hashContent, openWeights, runnable, type ModelSource, type OpenOptions, type PlainModelFolder } from './folder.ts';
 
 /** Key of the metadata that describes the model. */
 const metadataKey = 'comfyui_bagel';
@@ -20,8 +20,13 @@ export async function isSingleFile(file: string): Promise<boolean> {
   return openSafetensors(file).then(({ metadata }) => metadata.has(metadataKey), () => false);
 }
 
-/** Throws a UserError saying what is missing, damaged or does not fit. */
-export async function openSingleFile(file: string, options: OpenOptions = {}): Promise<ModelFolder> {
+/** Throws a UserError saying what is missing, damaged, does not fit, or has to be imported first. */
+export async function openSingleFile(file: string, options: OpenOptions = {}): Promise<PlainModelFolder> {
+  return runnable(await openSingleFileSource(file, options));
+}
+
+/** The same, of weights that may be stored in any known way. */
+export async function openSingleFileSource(file: string, options: OpenOptions = {}): Promise<ModelSource> {
   const weights = await openWeights([file]);
   const description = readDescription(file, weights.opened[0]!.metadata.get(metadataKey));
   const folder = path.dirname(file);
@@ -34,8 +39,8 @@ export async function openSingleFile(file: string, options: OpenOptions = {}): P
   const tokenIds = await readTokenIds(tokenizer.files);
   const config = readBagelConfig({
     folder: file,
-    llm: (key) => weights.refs.get(key)?.shape,
-    vae: autoencoder && ((key) => autoencoder.refs.get(key)?.shape),
+    llm: (key) => weights.tensors.get(key)?.shape,
+    vae: autoencoder && ((key) => autoencoder.tensors.get(key)?.shape),
     llmConfig,
     vitConfig: withoutLayers(configs?.section('vit') ?? new JsonSection(description.file, {})),
     config: description,
@@ -44,15 +49,16 @@ export async function openSingleFile(file: string, options: OpenOptions = {}): P
   return {
     path: file,
     name: path.basename(file, '.safetensors'),
-    llm: weights.refs,
-    vae: autoencoder?.refs ?? new Map(),
+    llm: weights,
+    vae: autoencoder ?? { tensors: new Map(), formats: [] },
+    files: [file, ...(vaeFile === undefined ? [] : [vaeFile])],
     config,
     contentKey: await hashContent([...weights.opened, ...(autoencoder?.opened ?? [])], config, tokenizer.files),
     tokenizerFiles: tokenizer.files,
     warnings: [
       ...tokenizer.warnings,
-      ...checkWeights(weights.name, weights.refs, checkpointShapes(config), options),
-      ...(autoencoder === undefined ? [] : checkWeights(autoencoder.name, autoencoder.refs, autoencoderShapes(config.vae), options)),
+      ...checkWeights(weights.name, weights.tensors, checkpointShapes(config), options),
+      ...(autoencoder === undefined ? [] : checkWeights(autoencoder.name, autoencoder.tensors, autoencoderShapes(config.vae), options)),
     ],
   };
 }
