@@ -5,8 +5,10 @@ import type { Context } from './context.ts';
 import { UserError } from './errors.ts';
 import type { BagelConfig } from './model/config.ts';
 import { buildPart, planCuts, type Cuts, type ModelWeights } from './model/parts.ts';
+import { blocksOf, onOneDevice, type Placement } from './placement.ts';
 import { PartRunner, type ModelOptions } from './part-runner.ts';
 import { openTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
+import { Turns } from './turns.ts';
 import type { ModelFolder } from './weights/folder.ts';
 
 export class BagelModel extends PartRunner {
@@ -16,17 +18,22 @@ export class BagelModel extends PartRunner {
   readonly cuts: Cuts;
   /** Identifies the content and precision: the root of every context's key. */
   readonly key: string;
+  /** By key and place. */
   readonly contexts = new Map<string, Context>();
+  readonly turns = new Turns();
   readonly #folder: ModelFolder;
   #tokenizer: Promise<Tokenizer> | undefined;
 
-  constructor(folder: ModelFolder, options: ModelOptions) {
+  readonly placement: Placement;
+
+  constructor(folder: ModelFolder, options: ModelOptions & { readonly placement?: Placement }) {
     super(options);
     this.#folder = folder;
     this.name = folder.name;
     this.path = folder.path;
     this.config = folder.config;
-    this.cuts = planCuts(folder.config);
+    this.placement = options.placement ?? onOneDevice;
+    this.cuts = planCuts(folder.config, blocksOf(this.placement));
     this.key = `${folder.contentKey} float32`;
   }
 

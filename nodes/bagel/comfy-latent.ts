@@ -62,7 +62,7 @@ export function latentSource(model: BagelModel, given: ComfyLatent, picture: Pix
   if (coder === undefined) throw new UserError(`${what}, but ${model.name} reads one picture whose sides are multiples of ${token} and at most ${limit}: scale the picture before VAE Encode`);
   const fitted = fitVae(model, picture);
   context.notice(`${what}, which ${model.name} cannot read: the picture is encoded again at ${fitted.width}×${fitted.height}`);
-  return { width: fitted.width, height: fitted.height, content: `${pixelDigest(fitted)} by ${coder.key}`, make: () => encodeLatent(coder, fitted, workOf(context)) };
+  return { width: fitted.width, height: fitted.height, content: `${pixelDigest(fitted)} by ${coder.key}`, make: () => encodeLatent(coder, fitted, workOf(context, model)) };
 }
 
 function digestOf(samples: Tensor): string {

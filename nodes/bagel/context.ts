@@ -2,6 +2,8 @@
 // The host decides the row, the worker writes it. Contexts that grow from one another share buffers; equal keys are never computed twice.
 import { createHash } from 'node:crypto';
 import type { Device, Feed, Fetch, Handle } from '../../engine/device/device.ts';
+import { move } from '../../engine/device/move.ts';
+import { isSpread } from '../../engine/device/spread.ts';
 import { float32, int64, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
 import { UserError } from './errors.ts';
@@ -14,7 +16,8 @@ const maxRemembered = 256;
 
 /** The buffers behind one or more contexts; `used` rows belong to the longest of them. */
 export interface RowBuffers {
-  readonly device: string;
+  /** The devices of the pieces of the language model, as `placeOf` writes them. */
+  readonly place: string;
   readonly handles: ReadonlyMap<string, Handle>;
   readonly capacity: number;
   used: number;
@@ -43,6 +46,8 @@ export interface Reading {
 
 export interface Work {
   readonly device: Device;
+  /** Where the branches of guidance run at the same time, each with a whole model; absent = one after another on `device`. */
+  readonly branches?: readonly Work[];
   readonly signal?: AbortSignal;
   /** Adds one to a counter of the run. */
   count(name: string): void;
@@ -73,23 +78,46 @@ function digest(...parts: readonly string[]): string {
   return hash.digest('hex').slice(0, 32);
 }
 
+/** The devices that hold a context's rows: one name, or one for each piece of the language model. */
+export function placeOf(model: BagelModel, device: Device): string {
+  if (!isSpread(device)) return device.name;
+  const names = model.cuts.llm.map((_, index) => deviceOfPiece(device, index).name);
+  return new Set(names).size === 1 ? names[0]! : names.join(',');
+}
+
+function llmPart(index: number): string {
+  return `llm:${index}`;
+}
+
+function isAlive(context: Context, device: Device): boolean {
+  return contextHandles(context).every((handle) => device.holds(handle));
+}
+
 /** Finds a living context by what it has read. */
 function recall(model: BagelModel, key: string, device: Device): Context | undefined {
-  const known = model.contexts.get(key);
+  const slot = `${key} ${placeOf(model, device)}`;
+  const known = model.contexts.get(slot);
   if (known?.buffers === undefined) return undefined;
-  if (known.buffers.device === device.name && contextHandles(known).every((handle) => device.holds(handle))) return known;
-  if (known.buffers.device === device.name) model.contexts.delete(key);
+  if (isAlive(known, device)) return known;
+  model.contexts.delete(slot);
   return undefined;
 }
 
 /** Keeps a context findable; forgets those whose rows are gone when there are many. */
-function remember(context: Context, device: Device): void {
+function remember(context: Context & { readonly buffers: RowBuffers }, device: Device): void {
   const { contexts } = context.model;
-  contexts.set(context.key, context);
+  contexts.set(`${context.key} ${context.buffers.place}`, context);
   if (contexts.size <= maxRemembered) return;
-  for (const [key, known] of contexts) {
-    if (known.buffers?.device === device.name && !contextHandles(known).every((handle) => device.holds(handle))) contexts.delete(key);
-  }
+  for (const [slot, known] of contexts) if (known.buffers?.place === context.buffers.place && !isAlive(known, device)) contexts.delete(slot);
+}
+
+/** The context with its rows where `work` computes: itself, one known there, or a copy whose handles, in `made`, the caller frees. */
+export async function contextHere(context: Context, work: Work): Promise<{ readonly context: Context; readonly made: readonly Handle[] }> {
+  if (context.buffers === undefined || context.buffers.place === placeOf(context.model, work.device)) return { context, made: [] };
+  const known = recall(context.model, context.key, work.device);
+  if (known !== undefined) return { context: known, made: [] };
+  const buffers = await copyRows(context, context.length, work);
+  return { context: { ...context, buffers }, made: [...buffers.handles.values()] };
 }
 
 /** The context after reading what `make` gives, described by `content`: one prefill pass, or none (and no `make`) when it is known. */
@@ -109,7 +137,7 @@ export async function extend(context: Context, content: string, work: Work, make
       throw error;
     }
     work.count('prefill');
-    const next = { model, key, length: context.length + rows, rope: context.rope + (reading.causal ? rows : 1), buffers };
+    const next: Context & { buffers: RowBuffers } = { model, key, length: context.length + rows, rope: context.rope + (reading.causal ? rows : 1), buffers };
     remember(next, work.device);
     return next;
   } finally {
@@ -138,40 +166,73 @@ interface Layers {
 /** Runs every layer over rows that look back on a context. Gives the wanted output of the last part as a handle. */
 export async function runLayers(context: Context, layers: Layers, want: 'und' | 'gen' | undefined, work: Work): Promise<Handle | undefined> {
   const { model } = context;
-  const { hidden } = model.config.llm;
-  const none = (): Tensor => float32([0, hidden], new Float32Array(0));
   const rows = layers.positions.length;
   const shared = {
     positions: int64([rows], layers.positions),
     single: bool(rows === 1 && context.length > 0),
     causal: bool(layers.causal),
   };
-  let und: Feed = layers.und;
-  let gen: Feed = layers.gen ?? none();
-  const made: Handle[] = [];
-  for (const [index, span] of model.cuts.llm.entries()) {
-    const isLast = index === model.cuts.llm.length - 1;
-    const fetch: Record<string, Fetch> = {};
-    if (!isLast || want === 'und') if (layers.undRows > 0) fetch['und_out'] = 'handle';
-    if (!isLast || want === 'gen') if ((layers.genRows ?? 0) > 0) fetch['gen_out'] = 'handle';
-    const feeds: Record<string, Feed> = { und, gen, ...shared };
-    for (const name of rowNames(model, span.first, span.end)) {
-      feeds[`past_${name}`] = pastFeed(context, name);
-      if (layers.store !== undefined) fetch[name] = { into: layers.store.handles.get(name)!, row: context.length };
+  const isSplit = placeOf(model, work.device).includes(',');
+  const last = model.cuts.llm.length - 1;
+  let stream: Stream = { und: layers.und, gen: layers.gen ?? noRows(model), made: [] };
+  let leave: (() => void) | undefined;
+  try {
+    for (let index = 0; index <= last; index++) {
+      const device = deviceOfPiece(work.device, index);
+      if (isSplit) leave ??= await model.turns.take(device.name);
+      const wanted = index < last ? { und: layers.undRows > 0, gen: (layers.genRows ?? 0) > 0 } : { und: want === 'und', gen: want === 'gen' };
+      const next = await runPiece(context, index, { ...shared, und: stream.und, gen: stream.gen }, wanted, layers.store, work);
+      await work.device.free(stream.made);
+      stream = next;
+      const following = index < last ? deviceOfPiece(work.device, index + 1) : device;
+      if (following.name === device.name) continue;
+      // before the next pass may begin here: a busy worker hands nothing over
+      stream = await moveStream(stream, following, work);
+      leave?.();
+      leave = undefined;
     }
-    const outputs = await model.run(work.device, `llm:${index}`, feeds, fetch, work.signal);
-    await work.device.free(made.splice(0));
-    und = outputs['und_out'] === undefined ? none() : { handle: outputs['und_out'] as Handle };
-    gen = outputs['gen_out'] === undefined ? none() : { handle: outputs['gen_out'] as Handle };
-    made.push(...(Object.values(outputs).filter((value): value is Handle => 'kind' in value)));
+  } catch (error) {
+    await work.device.free(stream.made);
+    throw error;
+  } finally {
+    leave?.();
   }
-  const wanted = want === undefined ? undefined : made.find((handle) => handle === (feedHandle(want === 'und' ? und : gen)));
-  await work.device.free(made.filter((handle) => handle !== wanted));
-  return wanted;
+  return stream.made[0];
 }
 
-function feedHandle(feed: Feed): Handle | undefined {
-  return 'handle' in feed ? feed.handle : undefined;
+/** What goes from piece to piece, and the handles that were made for it. */
+interface Stream {
+  readonly und: Feed;
+  readonly gen: Feed;
+  readonly made: readonly Handle[];
+}
+
+function deviceOfPiece(device: Device, index: number): Device {
+  return isSpread(device) ? device.at(llmPart(index)) : device;
+}
+
+function noRows(model: BagelModel): Tensor {
+  return float32([0, model.config.llm.hidden], new Float32Array(0));
+}
+
+async function runPiece(context: Context, index: number, given: Readonly<Record<string, Feed>>, wanted: { und: boolean; gen: boolean }, store: RowBuffers | undefined, work: Work): Promise<Stream> {
+  const { model } = context;
+  const fetch: Record<string, Fetch> = { ...(wanted.und ? { und_out: 'handle' } : {}), ...(wanted.gen ? { gen_out: 'handle' } : {}) };
+  const feeds: Record<string, Feed> = { ...given };
+  const { first, end } = model.cuts.llm[index]!;
+  for (const name of rowNames(model, first, end)) {
+    feeds[`past_${name}`] = pastFeed(context, name);
+    if (store !== undefined) fetch[name] = { into: store.handles.get(name)!, row: context.length };
+  }
+  const { und_out: und, gen_out: gen } = await model.run(work.device, llmPart(index), feeds, fetch, work.signal) as { und_out?: Handle; gen_out?: Handle };
+  return { und: und === undefined ? noRows(model) : { handle: und }, gen: gen === undefined ? noRows(model) : { handle: gen }, made: [und, gen].filter((handle) => handle !== undefined) };
+}
+
+async function moveStream(stream: Stream, to: Device, work: Work): Promise<Stream> {
+  const moved = async (feed: Feed): Promise<Feed> => ('handle' in feed ? { handle: await handleOn(feed.handle, to, work.device) } : feed);
+  const [und, gen] = [await moved(stream.und), await moved(stream.gen)];
+  await work.device.free(stream.made);
+  return { und, gen, made: [und, gen].flatMap((feed) => ('handle' in feed ? [feed.handle] : [])) };
 }
 
 function pastFeed(context: Context, name: string): Feed {
@@ -199,7 +260,7 @@ function rowNames(model: BagelModel, first: number, end: number): string[] {
 export async function claimRows(context: Context, rows: number, work: Work): Promise<RowBuffers> {
   const { buffers, length } = context;
   const end = length + rows;
-  if (buffers !== undefined && buffers.device === work.device.name && buffers.used === length && end <= buffers.capacity) {
+  if (buffers !== undefined && buffers.place === placeOf(context.model, work.device) && buffers.used === length && end <= buffers.capacity) {
     buffers.used = end;
     return buffers;
   }
@@ -212,19 +273,28 @@ export function releaseRows(buffers: RowBuffers, claimed: number, used: number):
 }
 
 async function copyRows(context: Context, used: number, { device, signal }: Work): Promise<RowBuffers> {
-  const { model, length } = context;
-  const { headDim, layers } = model.config.llm;
+  const { model, length, buffers } = context;
+  const { headDim } = model.config.llm;
   const capacity = Math.ceil((used + slackRows) / slackRows) * slackRows;
-  const names = rowNames(model, 0, layers);
   const handles = new Map<string, Handle>();
-  const made = await Promise.all(names.map((_name) => device.write({ dtype: 'float32', shape: [capacity, headDim] })));
-  names.forEach((name, i) => handles.set(name, made[i]!));
-  if (length > 0 && context.buffers !== undefined) {
-    if (context.buffers.device !== device.name) throw new Error(`the context lives on ${context.buffers.device} but this node runs on ${device.name}: place both on one device`);
-    for (const name of names) {
-      const rows = { handle: context.buffers.handles.get(name)!, rows: length };
-      await model.run(device, `copy:${headDim}`, { rows }, { copy: { into: handles.get(name)!, row: 0 } }, signal);
+  for (const [index, { first, end }] of model.cuts.llm.entries()) {
+    const on = deviceOfPiece(device, index);
+    const names = rowNames(model, first, end);
+    const made = await Promise.all(names.map(() => on.write({ dtype: 'float32', shape: [capacity, headDim] })));
+    names.forEach((name, i) => handles.set(name, made[i]!));
+    if (length === 0 || buffers === undefined) continue;
+    for (const [i, name] of names.entries()) {
+      const rows = { handle: await handleOn(buffers.handles.get(name)!, on, device, length), rows: length };
+      await model.run(on, `copy:${headDim}`, { rows }, { copy: { into: made[i]!, row: 0 } }, signal);
+      if (rows.handle !== buffers.handles.get(name)) await on.free([rows.handle]);
     }
   }
-  return { device: device.name, handles, capacity, used };
+  return { place: placeOf(model, device), handles, capacity, used };
+}
+
+/** The tensor, or its first rows, on the device `on`: the handle itself where it lies there, else a copy that the caller frees. */
+export async function handleOn(handle: Handle, on: Device, device: Device, rows?: number): Promise<Handle> {
+  if (handle.device === on.name) return handle;
+  if (!isSpread(device)) throw new Error(`a value lies on ${handle.device} but this node runs on ${on.name} alone`);
+  return (await move(handle, device.on(handle.device), on, rows)).handle;
 }

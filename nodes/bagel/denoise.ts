@@ -3,7 +3,8 @@
 import type { Feed, Handle } from '../../engine/device/device.ts';
 import { float32 } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
-import { runLayers, type Context, type Work } from './context.ts';
+import { contextHere, handleOn, placeOf, runLayers, type Context, type Work } from './context.ts';
+import { isSpread } from '../../engine/device/spread.ts';
 import { embedMarkers, gridOf, packLatent, tablePositions, unpackLatent, type Latent } from './encode.ts';
 import type { RenormType } from './model/guidance.ts';
 import { TaylorSeer } from './taylor-seer.ts';
@@ -64,13 +65,13 @@ export function countPasses(contexts: { readonly [K in keyof Contexts]: { readon
 export async function* denoise(model: BagelModel, contexts: Contexts, noise: Latent, options: DenoiseOptions, work: Work): AsyncGenerator<Step, Latent> {
   const times = schedule(options.timesteps, options.timestepShift);
   const steps = Math.max(0, times.length - 1);
-  const scope = new PassRunner(model, noise, options, work);
+  const scope = new PassRunner(model, contexts, noise, options, work);
   let x = await packLatent(model, noise, work);
   try {
     await scope.begin();
     for (let step = 0; step < steps; step++) {
       const t = times[step]!;
-      const velocity = await scope.velocity(x, t, contexts);
+      const velocity = await scope.velocity(x, t);
       const dt = float32([], [t - times[step + 1]!]);
       const next = await model.handle(work.device, 'step', { x: { handle: x }, v: { handle: velocity }, dt }, 'next', work.signal);
       await work.device.free([x]);
@@ -84,93 +85,145 @@ export async function* denoise(model: BagelModel, contexts: Contexts, noise: Lat
   }
 }
 
+type BranchName = keyof Contexts;
+
+/** One branch of guidance: what it has read and where it runs. Its markers lie there too. */
+interface Branch {
+  readonly context: Context;
+  readonly work: Work;
+  readonly markers: Handle;
+  readonly seer?: TaylorSeer;
+}
+
 /** Runs the branches of one denoising. */
 class PassRunner {
   readonly #model: BagelModel;
+  readonly #contexts: Contexts;
   readonly #options: DenoiseOptions;
   readonly #work: Work;
   readonly #grid: readonly [number, number];
-  readonly #seers = new Map<'conditional' | 'text' | 'image', TaylorSeer>();
-  #markers: Handle | undefined;
+  /** By name; branches that read the same are one and the same. */
+  readonly #branches = new Map<BranchName, Branch>();
+  readonly #made: Handle[] = [];
 
-  constructor(model: BagelModel, size: { width: number; height: number }, options: DenoiseOptions, work: Work) {
+  constructor(model: BagelModel, contexts: Contexts, size: { width: number; height: number }, options: DenoiseOptions, work: Work) {
     this.#model = model;
+    this.#contexts = contexts;
     this.#options = options;
     this.#work = work;
     this.#grid = gridOf(model, size);
   }
 
   async begin(): Promise<void> {
-    this.#markers = await embedMarkers(this.#model, this.#work);
+    const markers = await embedMarkers(this.#model, this.#work);
+    this.#made.push(markers);
+    // Each TaylorSeer counts its own passes: branches of one context differ when guidance sets in later than the first step.
+    const shares = !this.#options.taylorSeer || isGuided(1, this.#options);
+    const distinct = new Map<string, Branch>();
+    for (const name of branchNames(this.#options)) {
+      const slot = shares ? this.#contexts[name].key : name;
+      const branch = distinct.get(slot) ?? (await this.#open(name, distinct.size, markers));
+      distinct.set(slot, branch);
+      this.#branches.set(name, branch);
+    }
+  }
+
+  async #open(name: BranchName, index: number, markers: Handle): Promise<Branch> {
+    const { branches } = this.#work;
+    const work = branches?.[index % branches.length] ?? this.#work;
+    const { context, made } = await contextHere(this.#contexts[name], work);
+    this.#made.push(...made);
+    const near = await this.#bring(markers, work);
+    if (near !== markers) this.#made.push(near);
+    return { context, work, markers: near, ...(this.#options.taylorSeer ? { seer: new TaylorSeer(this.#model, work) } : {}) };
   }
 
   async end(): Promise<void> {
-    const seers = [...this.#seers.values()].flatMap((seer) => seer.held());
-    await this.#work.device.free([...(this.#markers === undefined ? [] : [this.#markers]), ...seers]);
+    const seers = [...this.#branches.values()].flatMap(({ seer }) => seer?.held() ?? []);
+    await this.#work.device.free([...this.#made, ...seers]);
   }
 
   /** The velocity at x [tokens, packed] and time t, guided where the interval says so. */
-  async velocity(x: Handle, t: number, contexts: Contexts): Promise<Handle> {
+  async velocity(x: Handle, t: number): Promise<Handle> {
     const [down, across] = this.#grid;
     const positions = tablePositions(down, across, this.#model.config.maxLatentSize);
     const { device, signal } = this.#work;
     const gen = await this.#model.handle(device, 'latent', { x: { handle: x }, t: float32([1], [t]), positions }, 'gen', signal);
     try {
-      return isGuided(t, this.#options) ? await this.#guided(gen, contexts) : await this.#branch('conditional', contexts.conditional, gen);
+      return isGuided(t, this.#options) ? await this.#guided(gen) : await this.#run(this.#branches.get('conditional')!, gen);
     } finally {
       await device.free([gen]);
     }
   }
 
-  async #guided(gen: Handle, contexts: Contexts): Promise<Handle> {
+  async #guided(gen: Handle): Promise<Handle> {
     const { cfgText, cfgImage, renormType, renormMin } = this.#options;
     const { device, signal } = this.#work;
-    const velocities = new Map<string, Handle>();
-    // Each TaylorSeer counts its own passes: branches of one context differ when guidance sets in later than the first step.
-    const shares = !this.#options.taylorSeer || isGuided(1, this.#options);
-    const branch = async (name: keyof Contexts): Promise<Handle> => {
-      const context = contexts[name];
-      const known = shares ? velocities.get(context.key) : undefined;
-      if (known !== undefined) return known;
-      const made = await this.#branch(name, context, gen);
-      velocities.set(shares ? context.key : name, made);
-      return made;
-    };
+    const velocities = await this.#runAll([...new Set(this.#branches.values())], gen);
+    const feed = (name: BranchName): Feed => ({ handle: velocities.get(this.#branches.get(name)!)! });
     try {
-      const feeds: Record<string, Feed> = {
-        conditional: { handle: await branch('conditional') }, text: { handle: await branch('text') },
-        text_scale: float32([], [cfgText]), renorm_min: float32([], [renormMin]),
-      };
-      if (cfgImage > 1) Object.assign(feeds, { image: { handle: await branch('image') }, image_scale: float32([], [cfgImage]) });
+      const feeds: Record<string, Feed> = { conditional: feed('conditional'), text: feed('text'), text_scale: float32([], [cfgText]), renorm_min: float32([], [renormMin]) };
+      if (cfgImage > 1) Object.assign(feeds, { image: feed('image'), image_scale: float32([], [cfgImage]) });
       return await this.#model.handle(device, `guide:${renormType}:${cfgImage > 1 ? 'both' : 'text'}`, feeds, 'v', signal);
     } finally {
       await device.free([...velocities.values()]);
     }
   }
 
+  /** Velocities of the branches: at the same time where several devices share the work, else one after another. */
+  async #runAll(branches: readonly Branch[], gen: Handle): Promise<Map<Branch, Handle>> {
+    const velocities = new Map<Branch, Handle>();
+    // before the first pass begins: a busy worker hands nothing over
+    const gens = new Map<Branch, Handle>();
+    for (const branch of branches) gens.set(branch, await this.#bring(gen, branch.work));
+    const run = async (branch: Branch) => { velocities.set(branch, await this.#run(branch, gens.get(branch)!)); };
+    try {
+      if (this.#overlaps) await settled(branches.map(run));
+      else for (const branch of branches) await run(branch);
+    } catch (error) {
+      await this.#work.device.free([...velocities.values()]);
+      throw error;
+    } finally {
+      await this.#work.device.free([...gens.values()].filter((handle) => handle !== gen));
+    }
+    return velocities;
+  }
+
+  get #overlaps(): boolean {
+    return this.#work.branches !== undefined || placeOf(this.#model, this.#work.device).includes(',');
+  }
+
+  async #bring(handle: Handle, { device }: Work): Promise<Handle> {
+    return isSpread(device) ? handleOn(handle, device.on(device.name), device) : handle;
+  }
+
   /** One branch's velocity [tokens, packed]: a pass, or with TaylorSeer an extrapolation of the last layer's rows. */
-  async #branch(name: keyof Contexts, context: Context, gen: Handle): Promise<Handle> {
-    const seer = this.#seer(name);
+  async #run({ context, work, markers, seer }: Branch, gen: Handle): Promise<Handle> {
     const guess = await seer?.extrapolate();
-    const rows = guess ?? (await this.#pass(context, gen));
+    const rows = guess ?? (await this.#pass(context, markers, gen, work));
     if (guess === undefined) await seer?.learn(rows);
-    const v = await this.#model.handle(this.#work.device, 'flow', { gen: { handle: rows } }, 'v', this.#work.signal);
-    await this.#work.device.free([rows]);
+    const v = await this.#model.handle(work.device, 'flow', { gen: { handle: rows } }, 'v', work.signal);
+    await work.device.free([rows]);
     return v;
   }
 
-  #seer(name: keyof Contexts): TaylorSeer | undefined {
-    if (!this.#options.taylorSeer) return undefined;
-    let seer = this.#seers.get(name);
-    if (seer === undefined) this.#seers.set(name, (seer = new TaylorSeer(this.#model, this.#work)));
-    return seer;
-  }
-
-  async #pass(context: Context, gen: Handle): Promise<Handle> {
+  async #pass(context: Context, markers: Handle, gen: Handle, work: Work): Promise<Handle> {
     const tokens = this.#grid[0] * this.#grid[1];
     const positions = Array.from({ length: tokens + 2 }, () => context.rope);
-    this.#work.count('denoise');
-    const layers = { und: { handle: this.#markers! }, undRows: 2, gen: { handle: gen }, genRows: tokens, positions, causal: false };
-    return (await runLayers(context, layers, 'gen', this.#work))!;
+    work.count('denoise');
+    const layers = { und: { handle: markers }, undRows: 2, gen: { handle: gen }, genRows: tokens, positions, causal: false };
+    return (await runLayers(context, layers, 'gen', work))!;
   }
+}
+
+/** Branches that a run may need. */
+function branchNames({ cfgText, cfgImage }: DenoiseOptions): BranchName[] {
+  if (cfgText <= 1) return ['conditional'];
+  return cfgImage > 1 ? ['conditional', 'text', 'image'] : ['conditional', 'text'];
+}
+
+/** Waits for all, then throws the first failure. */
+async function settled(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

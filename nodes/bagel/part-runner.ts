@@ -1,6 +1,7 @@
 // Runs parts by name on devices: each is traced and loaded at its first use, once a device, and again after its worker was lost.
 // What the parts are, subclasses know; nothing here knows nodes.
 import type { Device, Feed, Fetch, Handle, Held, Session } from '../../engine/device/device.ts';
+import { isSpread } from '../../engine/device/spread.ts';
 import { encodeModel } from '../../engine/onnx/protobuf.ts';
 import { dumpPart } from '../../engine/onnx/dump.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
@@ -25,6 +26,7 @@ export abstract class PartRunner {
 
   /** The session of a part on a device, loaded once and again after a worker was lost. */
   async session(device: Device, name: string): Promise<Session> {
+    if (isSpread(device)) return this.session(device.at(name), name);
     const slot = `${device.name} ${name}`;
     const known = this.#sessions.get(slot);
     if (known !== undefined) {

@@ -8,6 +8,7 @@ import type { Pixels } from '../../engine/image/pixels.ts';
 import { floatFromPixels, overWhite, pixelsFromFloat, withMask } from '../../engine/image/pixels.ts';
 import type { Autoencoding } from './autoencoder.ts';
 import type { BagelModel } from './bagel-model.ts';
+import { onOneDevice, placedWork } from './placement.ts';
 import type { Latent } from './encode.ts';
 
 export const BAGEL_MODEL: Type<BagelModel> = { name: 'BAGEL_MODEL', held: (model) => model.held() };
@@ -24,9 +25,10 @@ export interface ComfyLatent {
 /** ComfyUI's latent. */
 export const LATENT: Type<ComfyLatent> = { name: 'LATENT' };
 
-/** What model code needs of a node's context. */
-export function workOf(context: NodeContext): Work {
-  return { device: context.device, signal: context.signal, count: (name) => context.count(name) };
+/** What model code needs of a node's context: its device, and the others where the model's placement says so. */
+export function workOf(context: NodeContext, model?: BagelModel): Work {
+  const work = { device: context.device, signal: context.signal, count: (name: string) => context.count(name) };
+  return placedWork(work, model?.placement ?? onOneDevice, model?.cuts ?? { llm: [] }, context.devices);
 }
 
 /** The pictures of a batch as 8-bit RGB; what is transparent shows white. */

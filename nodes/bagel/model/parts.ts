@@ -26,11 +26,12 @@ export interface Cuts extends AutoencoderCuts {
   readonly vit: readonly Span[];
 }
 
-export function planCuts(config: BagelConfig): Cuts {
+/** `blocks`: the language model is cut into at least so many pieces, where it has the layers. */
+export function planCuts(config: BagelConfig, blocks = 1): Cuts {
   const { llm, vit, vae } = config;
   const layer = 2 * plannedRows * (llm.hidden * llm.headDim * 2 * (llm.heads + llm.kvHeads) + 3 * llm.hidden * llm.ffn);
   const perPart = Math.max(1, Math.floor(runFlops / layer));
-  const even = Math.ceil(llm.layers / Math.ceil(llm.layers / perPart));
+  const even = Math.ceil(llm.layers / Math.max(Math.ceil(llm.layers / perPart), Math.min(blocks, llm.layers)));
   const patches = Math.min((config.vitImage.max_size / vit.patch) ** 2, config.vitMaxPatchesPerSide ** 2);
   const vitLayer = patches * (2 * (4 * vit.hidden ** 2 + 2 * vit.hidden * vit.ffn) + 4 * patches * vit.hidden);
   return {

@@ -26,7 +26,7 @@ export const encodeText = defineNode({
   category: 'BAGEL/context',
   inputs: { model, text: promptInput, context: contextInput },
   outputs: contextOutput,
-  run: async (inputs, context) => [await readText(contextOf(inputs.model, inputs.context), inputs.text, workOf(context))],
+  run: async (inputs, context) => [await readText(contextOf(inputs.model, inputs.context), inputs.text, workOf(context, inputs.model))],
 });
 
 export const encodeImageVit = defineNode({
@@ -38,7 +38,7 @@ export const encodeImageVit = defineNode({
   outputs: contextOutput,
   async run(inputs, context) {
     let read = contextOf(inputs.model, inputs.context);
-    for (const picture of picturesOf(inputs.image)) read = await readImageVit(read, picture, workOf(context));
+    for (const picture of picturesOf(inputs.image)) read = await readImageVit(read, picture, workOf(context, inputs.model));
     return [read];
   },
 });
@@ -52,7 +52,7 @@ export const encodeImageVae = defineNode({
   outputs: contextOutput,
   async run(inputs, context) {
     let read = contextOf(inputs.model, inputs.context);
-    for (const picture of picturesOf(inputs.image)) read = await readImageVae(read, picture, workOf(context));
+    for (const picture of picturesOf(inputs.image)) read = await readImageVae(read, picture, workOf(context, inputs.model));
     return [read];
   },
 });
@@ -81,7 +81,7 @@ export const interleave = defineNode({
     { name: 'width', type: INT }, { name: 'height', type: INT },
   ],
   async run(inputs, context) {
-    const work = workOf(context);
+    const work = workOf(context, inputs.model);
     const { model, think, ratio } = inputs;
     const items = itemNames.flatMap((name) => piecesOf(inputs[name]));
     if (items.length === 0) throw new UserError('nothing to interleave: connect a picture or a text to item1');

@@ -25,7 +25,7 @@ export const noise = defineNode({
     const size = drawableSize(inputs.model, inputs.width, inputs.height, context);
     const [down, across] = gridOf(inputs.model, size);
     const drawn = new Generator(inputs.seed).randn([down * across, packedSize(inputs.model.config)]);
-    return [await unpackLatent(inputs.model, drawn, size, workOf(context))];
+    return [await unpackLatent(inputs.model, drawn, size, workOf(context, inputs.model))];
   },
 });
 
@@ -50,7 +50,7 @@ export const denoise = defineNode({
       text: contextOf(inputs.model, inputs.text_unconditional),
       image: contextOf(inputs.model, inputs.image_unconditional ?? inputs.context),
     };
-    const work = workOf(context);
+    const work = workOf(context, inputs.model);
     const steps = denoiseSteps(inputs.model, contexts, inputs.noise, options, work);
     await context.progress(0, options.timesteps - 1);
     for (;;) {
@@ -74,7 +74,7 @@ export const decodeLatent = defineNode({
   category: 'BAGEL/latent',
   inputs: { model, latent: { type: BAGEL_LATENT } },
   outputs: [{ name: 'image', type: IMAGE }],
-  run: async (inputs, context) => [imageOf(await decode(inputs.model, inputs.latent, workOf(context)))],
+  run: async (inputs, context) => [imageOf(await decode(inputs.model, inputs.latent, workOf(context, inputs.model)))],
 });
 
 export const encodeLatent = defineNode({
@@ -87,7 +87,7 @@ export const encodeLatent = defineNode({
   async run(inputs, context) {
     const [picture] = picturesOf(inputs.image);
     if (inputs.image.batch > 1) context.notice(`only the first of ${inputs.image.batch} pictures is encoded`);
-    return [await encode(inputs.model, fitVae(inputs.model, picture!), workOf(context))];
+    return [await encode(inputs.model, fitVae(inputs.model, picture!), workOf(context, inputs.model))];
   },
 });
 
@@ -99,7 +99,7 @@ export const toComfyLatent = defineNode({
   inputs: { model, latent: { type: BAGEL_LATENT } },
   outputs: [{ name: 'latent', type: LATENT }],
   async run(inputs, context) {
-    const samples = await context.device.read(inputs.latent.handle);
+    const samples = await workOf(context, inputs.model).device.read(inputs.latent.handle);
     return [{ samples: rawFromBagel(samples, inputs.model.config.vae) }];
   },
 });

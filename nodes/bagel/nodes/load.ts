@@ -2,12 +2,14 @@
 import { stat, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { totalmem } from 'node:os';
+import type { Devices } from '../../../engine/device/device.ts';
 import { defineNode, type Environment, type Files } from '../../../engine/graph/node.ts';
 import { BOOLEAN, COMBO, STRING } from '../../../engine/graph/types.ts';
 import { refsOf } from '../../../engine/onnx/ops.ts';
 import { sizeOf } from '../../../engine/tensor/tensor.ts';
 import { Autoencoder } from '../autoencoder.ts';
 import { BagelModel } from '../bagel-model.ts';
+import { checkPlacement, readDeviceList, strategies, type Placement, type Strategy } from '../placement.ts';
 import { BAGEL_MODEL, VAE } from '../types.ts';
 import { openAutoencoder } from '../weights/autoencoder-file.ts';
 import type { ModelFolder } from '../weights/folder.ts';
@@ -34,6 +36,26 @@ async function modelAt(name: string, isSimilarFine: boolean | undefined, files: 
   return isSimilarFine === true ? findSimilarModel(name, files.models()) : { path: await findModel(name, files.models()) };
 }
 
+interface PlacementValues {
+  readonly placement?: string | undefined;
+  readonly devices?: string | undefined;
+  readonly vision_device?: string | undefined;
+  readonly autoencoder_device?: string | undefined;
+}
+
+/** Throws a UserError where a device is not open. */
+function placementOf(values: PlacementValues, open: Devices): Placement {
+  const [vision, autoencoder] = [values.vision_device?.trim() ?? '', values.autoencoder_device?.trim() ?? ''];
+  const named = readDeviceList(values.devices ?? '');
+  const placement = {
+    strategy: (values.placement ?? 'one device') as Strategy,
+    devices: named.length > 0 ? named : [...open.keys()],
+    ...(vision === '' ? {} : { vision }), ...(autoencoder === '' ? {} : { autoencoder }),
+  };
+  checkPlacement(placement, open);
+  return placement;
+}
+
 export const load = defineNode({
   type: 'Bagel.Load',
   title: 'Load BAGEL',
@@ -43,6 +65,13 @@ export const load = defineNode({
     model: { type: COMBO, default: 'bagel-demo', choices: (env: Environment) => listModels(env.files.models()), ui: { tooltip: 'A folder below models/.' } },
     strict: { type: BOOLEAN, default: false, optional: true, ui: { tooltip: 'Refuse tensors that the model does not know.' } },
     similar: { type: BOOLEAN, default: false, optional: true, ui: { tooltip: 'If no model has this name, take the installed one that is most like it, and say so.' } },
+    placement: {
+      type: COMBO, default: 'one device', choices: [...strategies], optional: true,
+      ui: { tooltip: 'Over several devices: blocks of layers on each (when one cannot hold the model), or a whole model on each that share the branches of guidance (faster).' },
+    },
+    devices: { type: STRING, default: '', optional: true, ui: { tooltip: 'Which devices share the model, such as cpu:0,cpu:1; nothing = all that are open.' } },
+    vision_device: { type: STRING, default: '', optional: true, ui: { tooltip: 'Where pictures are looked at; nothing = where the node is.' } },
+    autoencoder_device: { type: STRING, default: '', optional: true, ui: { tooltip: 'Where latents are made and decoded; nothing = where the node is.' } },
   },
   outputs: [{ name: 'model', type: BAGEL_MODEL }],
   validate: {
@@ -50,14 +79,15 @@ export const load = defineNode({
     check: async ({ model, similar }, _types, env) => modelAt(String(model), similar === true, env.files).then(() => true as const, (error: Error) => error.message),
   },
   fingerprint: ({ model, similar }, env) => modelAt(String(model), similar === true, env.files).then((found) => stampOf(found.path)).catch(() => null),
-  async run({ model, strict, similar }, context) {
+  async run({ model, strict, similar, ...placed }, context) {
+    const placement = placementOf(placed, context.devices);
     const found = await modelAt(model, similar, context.files);
     if (found.notice !== undefined) context.notice(found.notice);
     const folder = await openModel(found.path, { strict: strict ?? false });
     for (const warning of folder.warnings) context.notice(warning);
     const expandWeights = expandedBytes(folder) * 1.2 < totalmem();
     if (!expandWeights) context.notice(`${folder.name} does not fit in memory as float32, so its 16-bit weights stay mapped and every pass casts them: slow. Importing it to int8 or int4 helps.`);
-    return [new BagelModel(folder, { expandWeights })];
+    return [new BagelModel(folder, { expandWeights, placement })];
   },
 });
 

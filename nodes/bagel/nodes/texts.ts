@@ -27,7 +27,7 @@ async function generate(read: Context, options: TextOptions, context: NodeContex
     if (delta !== '') context.text(delta);
   };
   let count = 0;
-  for await (const id of generateTokens(read, options, workOf(context))) {
+  for await (const id of generateTokens(read, options, workOf(context, read.model))) {
     if (id === bos) break;
     say(stream.push(id));
     await context.progress(++count, options.maxTokens);
@@ -56,6 +56,6 @@ export const think = defineNode({
   async run(values, context) {
     const read = contextOf(values.model, values.context);
     const thought = await generate(read, textOptions(values, values.seed ?? 0n), context);
-    return [thought, await readText(read, thought, workOf(context))];
+    return [thought, await readText(read, thought, workOf(context, values.model))];
   },
 });

@@ -23,10 +23,11 @@ export const encodeVae = defineNode({
     const { width, height } = pictures[0]!;
     const shape = [1, zChannels, height / downsample, width / downsample];
     const samples = new Float32Array(pictures.length * sizeOf(shape));
+    const work = workOf(context);
     for (const [i, picture] of pictures.entries()) {
-      const latent = await encodeLatent(vae, picture, workOf(context));
-      const encoded = rawFromBagel(await context.device.read(latent.handle), vae.config.vae);
-      await context.device.free([latent.handle]);
+      const latent = await encodeLatent(vae, picture, work);
+      const encoded = rawFromBagel(await work.device.read(latent.handle), vae.config.vae);
+      await work.device.free([latent.handle]);
       samples.set(encoded.data as Float32Array, i * sizeOf(shape));
       await context.progress(i + 1, pictures.length);
     }
@@ -48,10 +49,11 @@ export const decodeVae = defineNode({
     const image: Image = { ...size, batch, channels: 3, data: new Float32Array(batch * size.width * size.height * 3) };
     const values = bagelFromRaw(latent.samples, vae.config.vae).data as Float32Array;
     const one = channels * h * w;
+    const work = workOf(context);
     for (let i = 0; i < batch; i++) {
-      const handle = await context.device.write(float32([1, channels, h, w], values.slice(i * one, (i + 1) * one)));
-      const decoded = await decodeLatent(vae, { handle, ...size }, workOf(context));
-      await context.device.free([handle]);
+      const handle = await work.device.write(float32([1, channels, h, w], values.slice(i * one, (i + 1) * one)));
+      const decoded = await decodeLatent(vae, { handle, ...size }, work);
+      await work.device.free([handle]);
       image.data.set(decoded.data as Float32Array, i * (image.data.length / batch));
       await context.progress(i + 1, batch);
     }

@@ -1,0 +1,77 @@
+// Where the parts of a model run: all on one device, blocks of layers on several, or whole replicas among which the branches of guidance are shared.
+// Knows part names and device names; computes nothing.
+import type { Devices } from '../../engine/device/device.ts';
+import { spread } from '../../engine/device/spread.ts';
+import type { Work } from './context.ts';
+import { UserError } from './errors.ts';
+import type { Cuts } from './model/parts.ts';
+
+export const strategies = ['one device', 'split layers', 'parallel branches'] as const;
+export type Strategy = (typeof strategies)[number];
+
+export interface Placement {
+  readonly strategy: Strategy;
+  /** Devices that share the language model, in order; none = all there are. */
+  readonly devices: readonly string[];
+  /** Where the vision tower and the autoencoder run; nothing = where the node is. */
+  readonly vision?: string;
+  readonly autoencoder?: string;
+}
+
+export const onOneDevice: Placement = { strategy: 'one device', devices: [] };
+
+/** How many blocks of layers the language model must at least be cut into. */
+export function blocksOf({ strategy, devices }: Placement): number {
+  return strategy === 'split layers' ? Math.max(2, devices.length) : 1;
+}
+
+/** `cpu:0, cpu:1` → names. Throws a UserError where one is given twice. */
+export function readDeviceList(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`the devices ${JSON.stringify(text)} name ${twice} twice`);
+  return names;
+}
+
+/** Throws a UserError when the placement names a device that is not open. */
+export function checkPlacement({ devices, vision, autoencoder }: Placement, open: Devices): void {
+  for (const name of [...devices, ...(vision === undefined ? [] : [vision]), ...(autoencoder === undefined ? [] : [autoencoder])]) {
+    if (!open.has(name)) throw new UserError(`the model is placed on ${name}, but open are ${[...open.keys()].join(', ')}: start with --devices ${[...new Set([...open.keys(), name])].join(',')}`);
+  }
+}
+
+/** Index of the block that a piece of the language model belongs to, of `blocks` with as many layers each as can be. */
+export function blockOf(cuts: Pick<Cuts, 'llm'>, index: number, blocks: number): number {
+  const layers = cuts.llm.at(-1)!.end;
+  const { first, end } = cuts.llm[index]!;
+  return Math.min(blocks - 1, Math.floor((((first + end) / 2) * blocks) / layers));
+}
+
+/** What model code needs to run on these devices: `home` is where the node was placed. */
+export function placedWork(work: Work, placement: Placement, cuts: Pick<Cuts, 'llm'>, devices: Devices): Work {
+  checkPlacement(placement, devices);
+  const shared = placement.devices.length > 0 ? placement.devices : [...devices.keys()];
+  const at = (home: string): Work => ({
+    ...work,
+    device: spread(devices, home, (program) => {
+      const [kind, rest = ''] = program.split(':') as [string, string?];
+      if (placement.strategy === 'split layers') {
+        if (kind === 'llm') return shared[blockOf(cuts, Number(rest), shared.length)];
+        if (firstParts.has(kind)) return shared[0];
+        if (lastParts.has(kind)) return shared.at(-1);
+      }
+      if (kind === 'vit' || kind === 'patches') return placement.vision;
+      return autoencoderParts.has(kind) ? placement.autoencoder : undefined;
+    }),
+  });
+  const home = work.device.name;
+  if (placement.strategy !== 'parallel branches' || shared.length < 2) return at(home);
+  // the node's own device takes the first branch
+  const order = [home, ...shared.filter((name) => name !== home)];
+  return { ...at(home), branches: order.map(at) };
+}
+
+/** What feeds the first layers, and what reads the last. */
+const firstParts: ReadonlySet<string> = new Set(['embed', 'latent']);
+const lastParts: ReadonlySet<string> = new Set(['head', 'top', 'flow']);
+const autoencoderParts: ReadonlySet<string> = new Set(['encoder', 'decoder', 'posterior', 'image']);
