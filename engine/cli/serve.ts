@@ -13,6 +13,7 @@ import { debugLevel, debugLine } from './debug.ts';
 import { readExtraPaths } from './extra-paths.ts';
 import { modelFolders, packageRoot } from './folders.ts';
 import { deviceOptions } from './options.ts';
+import { namedIn, openState, stateOptions, stopGraceMs } from './state.ts';
 import { claimTempFolder } from './temp-folder.ts';
 
 const text = (value: string, description: string): CommandOption => ({ type: 'string', value, description });
@@ -30,11 +31,11 @@ const options: Record<string, CommandOption> = {
   'base-directory': text('DIR', 'where models, input, output, temp and user are (default here)'),
   'input-directory': text('DIR', 'where pictures are read'),
   'output-directory': text('DIR', 'where results are written'),
-  'temp-directory': text('DIR', 'where the temp folder is; it is emptied at start and stop'),
+  'temp-directory': text('DIR', 'where the temp folder is; what the history does not name goes at start and stop'),
   'user-directory': text('DIR', 'settings and files of the page'),
   'extra-model-paths-config': { ...text('FILE', 'more model folders, as in ComfyUI\'s extra_model_paths.yaml'), multiple: true },
   model: text('DIR', 'model folder, or its name below models/'),
-  state: text('KIND', 'where queue and history live: memory'),
+  ...stateOptions,
   concurrency: text('N', 'prompts of different clients that run at once (default 1)'),
   'cache-classic': flag('keep the results of the last prompt only'),
   'cache-lru': text('N', 'keep the results of N nodes; 0 = classic'),
@@ -50,6 +51,8 @@ const options: Record<string, CommandOption> = {
   verbose: { ...text('LEVEL', 'tell what runs'), bare: 'DEBUG' },
 };
 
+const stuckExitMs = 3000;
+
 export const serveCommand: HostCommand = {
   name: 'serve',
   summary: 'Serve ComfyUI\'s HTTP and WebSocket API',
@@ -57,19 +60,21 @@ export const serveCommand: HostCommand = {
   options,
   async run(args, host) {
     if (args.positionals.length > 0) throw new UsageError(`serve takes no ${JSON.stringify(args.positionals[0])} (see bagelgraph serve --help)`);
-    if (one(args, 'state') !== undefined && one(args, 'state') !== 'memory') throw new UsageError(`--state is ${JSON.stringify(one(args, 'state'))}: memory is the only kind there is`);
     const { startServer } = await import('../server/server.ts');
     const { folders, models } = foldersOf(args);
     const registry = createRegistry(packsOf(args, host));
     const devices = host.lazyDevices();
     const files = openFiles({ ...folders, models });
     const engine = createEngine({ registry, devices, files, cache: cacheOf(args), concurrency: wholeNumber(args, 'concurrency', 1, 1) });
-    const emptyTemp = claimTempFolder(folders.temp);
     const isVerbose = args.options['verbose'] !== undefined || debugLevel >= 1;
     const say = (line: string) => host.stderr.write(line);
+    const graceMs = stopGraceMs(args);
+    const store = await openState(args, path.resolve(one(args, 'base-directory') ?? '.'), (line) => say(`${line}\n`));
+    const sweepTemp = claimTempFolder(folders.temp, namedIn(store));
+    const untilStopped = watchStop(host.signal);
     try {
       const server = await startServer({
-        engine, registry, environment: { files, devices }, folders, write: say,
+        engine, registry, environment: { files, devices }, folders, store, write: say,
         packs: packsOf(args, host).map(({ name, folder, web }) => ({ name, folder, web })),
         templates: new Map([['bagelgraph', path.join(packageRoot, 'workflows')]]),
         addresses: listed(args, 'listen') ?? ['127.0.0.1'],
@@ -90,15 +95,27 @@ export const serveCommand: HostCommand = {
         } } : {}),
       });
       host.stdout.write(`${server.urls.map((url) => `bagelgraph serves ${url}`).join('\n')}\n`);
-      await new Promise<void>((resolve) => (host.signal.aborted ? resolve() : host.signal.addEventListener('abort', () => resolve(), { once: true })));
-      await server.close();
-      await engine.clear();
+      const isTerminated = await untilStopped;
+      const haveEnded = await server.close(isTerminated ? graceMs : 0);
+      if (haveEnded) await engine.clear();
+      else setTimeout(() => process.exit(), stuckExitMs).unref(); // a run that heeds no interruption would hold the process
       return 0;
     } finally {
-      emptyTemp();
+      sweepTemp(namedIn(store));
+      store.close();
     }
   },
 };
+
+/** Resolves when the command is to stop: true for SIGTERM, which lets what runs go on for a while; a person at the terminal does not want to wait. */
+function watchStop(signal: AbortSignal): Promise<boolean> {
+  let isTerminated = false;
+  process.once('SIGTERM', () => { isTerminated = true; });
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(false);
+    else signal.addEventListener('abort', () => setImmediate(() => resolve(isTerminated)), { once: true });
+  });
+}
 
 function packsOf({ options: given }: CommandArguments, { packs }: FullHost): FullHost['packs'] {
   if (given['disable-all-custom-nodes'] !== true) return packs;

@@ -325,8 +325,7 @@ export class JobStore implements Store {
 
   /** What is changed in this turn of the event loop is written at its end. */
   #touch(): void {
-    if (this.#options.disk === undefined || this.#batch !== undefined) return;
-    if (this.#isClosed) throw new StoreError('the jobs are closed already');
+    if (this.#options.disk === undefined || this.#batch !== undefined || this.#isClosed) return; // once closed, a run that was left behind changes nothing
     this.#batch = newBatch();
     this.#timer = setImmediate(() => this.#flush());
   }
