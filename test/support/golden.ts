@@ -6,7 +6,7 @@ import { tensor, type Tensor } from '../../engine/tensor/tensor.ts';
 
 const dtypes: Record<string, DType> = {
   F64: 'float64', F32: 'float32', F16: 'float16', BF16: 'bfloat16', F8_E4M3: 'float8e4m3fn',
-  I64: 'int64', I32: 'int32', U8: 'uint8', BOOL: 'bool',
+  I64: 'int64', I32: 'int32', I8: 'int8', U8: 'uint8', BOOL: 'bool',
 };
 
 /** Absolute path of a file in test/golden. */
