@@ -39,7 +39,7 @@ export function clampFloat({ min, max, round, digits }: FloatWidget, value: numb
   const rounded = Math.round(value / unit) * unit;
   // a sum of binary fractions has digits that nobody typed
   const plain = Number(rounded.toFixed(Math.min(12, Math.max(0, Math.ceil(-Math.log10(unit)) + 2))));
-  return Math.min(max, Math.max(min, round === undefined && Math.abs(plain - value) < unit / 1000 ? value : plain)) + 0;
+  return Math.min(max, Math.max(min, plain)) + 0;
 }
 
 /** One step up or down (`by` steps; Shift means 10, Alt a tenth for floats). */
