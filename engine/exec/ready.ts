@@ -19,21 +19,43 @@ interface Queue<T extends Candidate> {
   readonly byRank: readonly [Heap<T>, Heap<T>, Heap<T>, Heap<T>];
 }
 
-/** Lanes that runs share: those of devices. Each run has a `host` lane of its own. */
+interface Occupied {
+  /** All lanes of those who are here. */
+  readonly lanes: string;
+  readonly seats: number;
+  taken: number;
+}
+
+/**
+ * Lanes that runs share: those of devices. Each run has a `host` lane of its own.
+ * One work at a time is on a lane. But as many works as there are lanes may hold the same several lanes: what is spread over devices keeps
+ * one of them busy at a time, and the others follow it.
+ */
 export class SharedLanes {
-  readonly #busy = new Set<string>();
+  readonly #occupied = new Map<string, Occupied>();
   readonly #listeners = new Set<() => void>();
 
-  isBusy(lane: string): boolean {
-    return this.#busy.has(lane);
+  areFree(lanes: readonly string[]): boolean {
+    const id = lanes.join(' ');
+    return lanes.every((lane) => {
+      const occupied = this.#occupied.get(lane);
+      return occupied === undefined || (occupied.lanes === id && occupied.taken < occupied.seats);
+    });
   }
 
-  take(lane: string): void {
-    this.#busy.add(lane);
+  take(lanes: readonly string[]): void {
+    for (const lane of lanes) {
+      const occupied = this.#occupied.get(lane);
+      if (occupied === undefined) this.#occupied.set(lane, { lanes: lanes.join(' '), seats: lanes.length, taken: 1 });
+      else occupied.taken++;
+    }
   }
 
-  leave(lane: string): void {
-    this.#busy.delete(lane);
+  leave(lanes: readonly string[]): void {
+    for (const lane of lanes) {
+      const occupied = this.#occupied.get(lane)!;
+      if (--occupied.taken === 0) this.#occupied.delete(lane);
+    }
     for (const listener of this.#listeners) listener();
   }
 
@@ -77,29 +99,25 @@ export class ReadyList<T extends Candidate> {
   take(): T | undefined {
     let best: T | undefined;
     for (const { lanes, byRank } of this.#queues.values()) {
-      if (lanes.length > 0 && lanes.some((lane) => this.#isBusy(lane))) continue;
+      if (!this.#areFree(lanes)) continue;
       const first = this.#first(byRank);
       if (first !== undefined && (best === undefined || first.rank < best.rank || (first.rank === best.rank && first.place < best.place))) best = first;
     }
     if (best === undefined) return undefined;
     this.#waiting.delete(best);
-    for (const lane of best.lanes) {
-      if (lane === hostLane) this.#isHostBusy = true;
-      else this.#shared.take(lane);
-    }
+    if (isOnHost(best)) this.#isHostBusy = true;
+    else this.#shared.take(best.lanes);
     return best;
   }
 
   /** Its lanes are free again. */
   leave(candidate: T): void {
-    for (const lane of candidate.lanes) {
-      if (lane === hostLane) this.#isHostBusy = false;
-      else this.#shared.leave(lane);
-    }
+    if (isOnHost(candidate)) this.#isHostBusy = false;
+    else this.#shared.leave(candidate.lanes);
   }
 
-  #isBusy(lane: string): boolean {
-    return lane === hostLane ? this.#isHostBusy : this.#shared.isBusy(lane);
+  #areFree(lanes: readonly string[]): boolean {
+    return isOnHost({ lanes }) ? !this.#isHostBusy : this.#shared.areFree(lanes);
   }
 
   /** The first of the best rank. Entries that were taken, or stand under an old rank, are passed over here. */
@@ -113,6 +131,11 @@ export class ReadyList<T extends Candidate> {
     }
     return undefined;
   }
+}
+
+/** The host lane is never taken together with others. */
+function isOnHost({ lanes }: Pick<Candidate, 'lanes'>): boolean {
+  return lanes.length === 1 && lanes[0] === hostLane;
 }
 
 /** Least place on top. */

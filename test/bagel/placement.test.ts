@@ -12,6 +12,7 @@ import { promptOf, readWorkflowFile } from '../../engine/cli/workflow.ts';
 import { toGraph, withInput } from '../../engine/formats/api.ts';
 import { applyForm, readForm } from '../../engine/formats/forms.ts';
 import type { Json } from '../../engine/formats/json.ts';
+import type { Graph } from '../../engine/graph/graph.ts';
 import { createRegistry } from '../../engine/graph/registry.ts';
 import { decode } from '../../engine/image/decode.ts';
 import { nodes as bagelNodes } from '../../nodes/bagel/index.ts';
@@ -58,8 +59,8 @@ async function make(name: string, placement: Readonly<Record<string, string>>, p
   for (const [id, { class_type: type }] of prompt.nodes) {
     if (type === 'Bagel.Load') for (const [input, value] of Object.entries(placement)) prompt = withInput(prompt, id, input, value);
   }
-  const { graph } = toGraph(prompt) as { graph: Parameters<typeof engine.run>[0] & { nodes: Map<string, { type: string }> } };
-  const placed = { nodes: new Map([...graph.nodes].map(([id, node]) => [id, place[node.type] === undefined ? node : { ...node, device: place[node.type] }])) } as typeof graph;
+  const { graph } = toGraph(prompt);
+  const placed = { nodes: new Map([...graph.nodes].map(([id, node]) => [id, place[node.type] === undefined ? node : { ...node, device: place[node.type] }])) } as Graph;
   const runsThere = async () => (await devices.get('cpu:1')!.stats()).runs;
   const before = await runsThere();
   const result = await engine.run(placed);
