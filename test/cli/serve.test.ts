@@ -50,6 +50,7 @@ test('serves from a folder, with little memory, and stops in order', async () =>
     expect((await fetch(`${server.url}/view?${new URLSearchParams({ filename, subfolder, type })}`)).headers.get('content-type')).toBe('image/png');
   }
   expect(existsSync(path.join(folder, 'temp'))).toBe(true);
+  await fetch(`${server.url}/history`, { method: 'POST', body: '{"clear":true}' });
   expect(await server.stop('SIGTERM')).toBe(0);
   expect(existsSync(path.join(folder, 'temp'))).toBe(false);
   expect(existsSync(path.join(folder, 'output/a/b_00001_.png'))).toBe(true);
@@ -72,7 +73,7 @@ test('folders by flag; a temp folder that is not ours stays', async () => {
 });
 
 test.each([
-  [['--port', 'x'], '--port'], [['--state', 'disk'], '--state'], [['--front-end-root', 'gone'], 'index.html'], [['--preview-method', 'best'], '--preview-method'],
+  [['--port', 'x'], '--port'], [['--state='], '--state'], [['--history-days', '-1'], '--history-days'], [['--stop-grace', 'soon'], '--stop-grace'], [['--state', '/dev/null/x'], '/dev/null/x'], [['--front-end-root', 'gone'], 'index.html'], [['--preview-method', 'best'], '--preview-method'],
   [['--concurrency', '0'], '--concurrency'], [['--extra-model-paths-config', 'gone.yaml'], 'gone.yaml'], [['more'], 'more'],
 ])('%j is told as a mistake', async (words, named) => {
   const { code, stderr } = await bagelgraph(await folderWith(), 'serve', ...words);

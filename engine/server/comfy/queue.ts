@@ -66,8 +66,10 @@ export class PromptQueue {
     return this.#isPaused;
   }
 
-  add(prompt: QueuedPrompt): void {
-    this.#insert(prompt);
+  /** The first of all that wait starts, also when many come at once. */
+  add(...prompts: readonly QueuedPrompt[]): void {
+    if (prompts.length === 0) return;
+    for (const prompt of prompts) this.#insert(prompt);
     this.#options.changed();
     this.#startNext();
   }

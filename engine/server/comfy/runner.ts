@@ -98,6 +98,7 @@ export class PromptRunner {
   /** Queues what an earlier server left: waiting prompts wait, running ones begin anew, unless that has happened to them before. Call it once. */
   restore(): void {
     const { store, log } = this.#options;
+    const restored: QueuedPrompt[] = [];
     for (const { id, number, clientId, state, kills } of store.open()) {
       if (state === 'running' && kills > 0) {
         store.end(id, endingWithError(id, 'InterruptedTwice', 'interrupted twice: the server was killed while this prompt ran, and again when it ran anew'));
@@ -108,8 +109,9 @@ export class PromptRunner {
         store.requeue(id, true);
         log(`prompt ${id} was running when the server was killed: it runs once more`);
       }
-      this.queue.add({ number, promptId: id, clientId, secrets: new Map() });
+      restored.push({ number, promptId: id, clientId, secrets: new Map() });
     }
+    this.queue.add(...restored);
     if (this.queue.isPaused) log(`the queue is paused with ${this.queue.remaining} prompts; POST /api/queue/resume starts it`);
   }
 
