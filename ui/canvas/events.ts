@@ -33,14 +33,15 @@ export interface Moves {
 /** A finished gesture: one step of the history each. */
 export type CanvasCommand =
   | { readonly kind: 'move'; readonly moves: Moves }
-  /** Alt held while dragging: a copy of what is selected stays behind… the copy goes to the new place. */
+  /** Alt held while dragging: what is selected stays, a copy goes to the new places (which are told by the originals' ids). */
   | { readonly kind: 'duplicate'; readonly moves: Moves }
   | { readonly kind: 'resizeNode'; readonly node: NodeId; readonly size: Size }
   | { readonly kind: 'resizeGroup'; readonly group: GroupId; readonly box: Box }
   /** `replaces`: the link that was taken up to be laid elsewhere. */
   | { readonly kind: 'connect'; readonly from: { readonly node: NodeId; readonly slot: number }; readonly to: { readonly node: NodeId; readonly input: string }; readonly replaces?: LinkId }
   | { readonly kind: 'disconnect'; readonly link: LinkId }
-  | { readonly kind: 'insertReroute'; readonly link: LinkId; readonly at: Point }
+  /** `before`: the next point on the way to the target; absent for the last piece. */
+  | { readonly kind: 'insertReroute'; readonly link: LinkId; readonly at: Point; readonly before?: RerouteId }
   | { readonly kind: 'setCollapsed'; readonly node: NodeId; readonly isCollapsed: boolean }
   /** A node dropped on a link goes between its ends. */
   | { readonly kind: 'insertNode'; readonly node: NodeId; readonly link: LinkId; readonly moves: Moves };

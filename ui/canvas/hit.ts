@@ -91,7 +91,7 @@ export function findLink(scene: Scene, stage: Stage, at: Point, reach: number, e
   let best: { readonly id: string; readonly distance: number } | undefined;
   for (const link of scene.links()) {
     if (except(link.doc.id) || !isBeside(link.points, at, reach)) continue;
-    const distance = distanceToLink(stage, link, at);
+    const { distance } = distanceToLink(stage, link, at);
     if (distance <= reach && (best === undefined || distance < best.distance)) best = { id: link.doc.id, distance };
   }
   return best?.id;

@@ -1,5 +1,7 @@
 // What gestures mean: which drag starts where, what clicks select. Knows the document only to read it.
+import type { LinkId, Point } from '../state/document.ts';
 import { addToSelection, emptySelection, selectNodes, type Selection } from '../state/selection.ts';
+import { distanceToLink } from './draw/links.ts';
 import type { LinkEnd, Target } from './events.ts';
 import type { Gesture, Modifiers, PointerKind, Point as Pixels } from './gestures.ts';
 import type { Drag, DragPoint, Workbench } from './drags/drag.ts';
@@ -86,7 +88,7 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
       selectForMenu(target);
       events.onContextMenu?.(target, place);
     } else if (one.button === 0 && one.count === 2) {
-      if (target.kind === 'link' && !options.isReadOnly()) events.onCommand({ kind: 'insertReroute', link: target.link, at: [Math.round(at[0]), Math.round(at[1])] });
+      if (target.kind === 'link' && !options.isReadOnly()) insertReroute(target.link, at);
       else events.onDoubleClick?.(target, place);
     } else if (one.button === 0) {
       clickOn(target, one);
@@ -104,6 +106,12 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
     if (shift || ctrl) {
       if (target.kind !== 'empty') bench.select(addToSelection(bench.selection(), found, true));
     } else bench.select(found);
+  }
+
+  function insertReroute(id: LinkId, at: Point): void {
+    const link = scene.link(id)!;
+    const before = scene.reroutesOf(link.doc)[distanceToLink(bench.stage, link, at).piece];
+    events.onCommand({ kind: 'insertReroute', link: id, at: [Math.round(at[0]), Math.round(at[1])], ...(before === undefined ? {} : { before }) });
   }
 
   /** What a click on a target selects. */

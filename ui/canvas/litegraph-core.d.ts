@@ -22,6 +22,8 @@ declare module 'litegraph.js/build/litegraph.core.js' {
     readonly LEFT: 3;
     readonly RIGHT: 4;
     readonly CENTER: 5;
+    /** The module's own export of this name is undefined. */
+    readonly LLink: new (id: number | string, type: string, originId: number | string, originSlot: number, targetId: number | string, targetSlot: number) => LLink;
   };
 
   export interface INodeSlot {
@@ -33,8 +35,7 @@ declare module 'litegraph.js/build/litegraph.core.js' {
     links?: (number | string)[] | null;
   }
 
-  export class LLink {
-    constructor(id: number | string, type: string, originId: number | string, originSlot: number, targetId: number | string, targetSlot: number);
+  export interface LLink {
     id: number | string;
     type: string;
     origin_id: number | string;

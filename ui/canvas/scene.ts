@@ -1,7 +1,7 @@
 // The projection of one layer of the document into what litegraph draws. One way: nothing is ever read back. Small edits touch what they
 // changed; large ones build everything anew. `differences` compares both, for tests.
 import { LGraphGroup } from 'litegraph.js/build/litegraph.core.js';
-import { inputBoundary, layerOf, outputBoundary, type DocGroup, type DocNode, type Document, type GroupId, type Layer, type LayerId, type LinkId, type NodeId, type Point, type RerouteId, type SubgraphDefinition } from '../state/document.ts';
+import { inputBoundary, layerOf, outputBoundary, type DocGroup, type DocLink, type DocNode, type Document, type GroupId, type Layer, type LayerId, type LinkId, type NodeId, type Point, type RerouteId, type SubgraphDefinition } from '../state/document.ts';
 import { patchesOf, type Patch } from '../state/history.ts';
 import type { NodeTypes } from '../state/node-types.ts';
 import { boxAround } from '../state/selection.ts';
@@ -240,14 +240,15 @@ export class Scene {
     if (from === undefined || to === undefined || doc.fromSlot >= from.outputSlots.length) return [];
     const slot = this.inputIndex(to, doc.toSlot);
     if (slot < 0) return [];
-    const bends: Point[] = [];
-    const seen = new Set<RerouteId>();
-    for (let id = doc.parent; id !== undefined && !seen.has(id); id = this.layer.reroutes[id]?.parent) {
-      seen.add(id);
-      const pos = this.reroutes.get(id);
-      if (pos !== undefined) bends.unshift(pos);
-    }
-    return [from.slotPoint(false, doc.fromSlot), ...bends, to.slotPoint(true, slot)];
+    return [from.slotPoint(false, doc.fromSlot), ...this.reroutesOf(doc).map((id) => this.reroutes.get(id)!), to.slotPoint(true, slot)];
+  }
+
+  /** The points that a link passes, from its source on. */
+  reroutesOf({ parent }: DocLink): readonly RerouteId[] {
+    const { reroutes } = this.layer;
+    const found = new Set<RerouteId>();
+    for (let id = parent; id !== undefined && !found.has(id) && this.reroutes.has(id); id = reroutes[id]?.parent) found.add(id);
+    return [...found].reverse();
   }
 
   /** A link names its target by the index in the file's inputs; what is shown has an order of its own. */

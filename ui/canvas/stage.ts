@@ -1,6 +1,6 @@
 // litegraph.js as renderer and hit-tester: its graph, nodes and canvas with the faults of 0.7.18 that matter here taken out (numbers as
 // in editor.md §2), and everything switched off that listens, edits, opens menus or evaluates text. Only this file and scene.ts import it.
-import { DragAndScale, LGraph, LGraphCanvas, LGraphNode, LiteGraph, LLink } from 'litegraph.js/build/litegraph.core.js';
+import { DragAndScale, LGraph, LGraphCanvas, LGraphNode, LiteGraph } from 'litegraph.js/build/litegraph.core.js';
 import type { Box, DocLink, DocNode, LinkId, NodeId, Point } from '../state/document.ts';
 import type { InputSlot, OutputSlot } from '../state/slots.ts';
 import { titleHeight, type NodeLayout } from './layout.ts';
@@ -66,7 +66,7 @@ export class SceneNode extends LGraphNode {
   }
 }
 
-export class SceneLink extends LLink {
+export class SceneLink extends LiteGraph.LLink {
   doc: DocLink;
   /** From output to input, over the reroutes between; empty until placed. */
   points: readonly Point[] = [];

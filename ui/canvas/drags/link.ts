@@ -18,6 +18,7 @@ export function linkDrag(bench: Workbench, end: LinkEnd, replaces?: LinkId): Dra
   const dragged: DraggedLink = { end, start, at: start, state: 'free', accepts: acceptor(bench, end), ...(replaces === undefined ? {} : { replaces }) };
   look.draggedLink = dragged;
   let over: Over = { target: { kind: 'empty' } };
+  let toldReason = '';
 
   const stop = () => {
     look.draggedLink = undefined;
@@ -26,13 +27,14 @@ export function linkDrag(bench: Workbench, end: LinkEnd, replaces?: LinkId): Dra
     bench.redraw(true);
   };
   const move = ({ graph, pointer }: DragPoint) => {
-    const before = over.answer;
     over = lookUnder(bench, end, graph, bench.findTarget(graph, pointer));
     dragged.state = over.answer === undefined ? 'free' : over.answer.ok ? 'fits' : 'refused';
     dragged.at = over.snap ?? graph;
     look.hovered = over.slot;
     const reason = over.answer?.ok === false ? over.answer.reason : undefined;
-    if (before !== over.answer) events.onRefusal?.(reason, bench.place(graph));
+    const said = reason === undefined ? '' : JSON.stringify(reason);
+    if (said !== toldReason) events.onRefusal?.(reason, bench.place(graph));
+    toldReason = said;
     bench.redraw(true);
   };
   return {

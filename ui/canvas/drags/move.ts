@@ -53,11 +53,12 @@ export function moveDrag(bench: Workbench, start: DragPoint, selection: Selectio
     end(at) {
       move(at);
       const moves = movesOf(bench, items, by);
+      const isEmpty = Object.keys(moves.moves.nodes).length + Object.keys(moves.moves.groups).length + Object.keys(moves.moves.reroutes).length === 0;
       const [node] = items.nodes;
       const link = look.dropLink;
       // back to what the document says; the command brings it to the new place
       reset();
-      if (Math.hypot(moves.by[0], moves.by[1]) === 0) return;
+      if (isEmpty || Math.hypot(moves.by[0], moves.by[1]) === 0) return;
       if (link !== undefined && node !== undefined) events.onCommand({ kind: 'insertNode', node, link, moves: moves.moves });
       else events.onCommand({ kind: start.alt ? 'duplicate' : 'move', moves: moves.moves });
     },
@@ -89,14 +90,7 @@ function movable({ scene }: Workbench, selection: Selection): Items {
 
 /** Links that move along: at a moved node, or over a moved reroute. */
 function linksOf({ scene }: Workbench, { nodes, reroutes }: Items): readonly SceneLink[] {
-  const passes = ({ doc }: SceneLink) => {
-    const seen = new Set<RerouteId>();
-    for (let id = doc.parent; id !== undefined && !seen.has(id); id = scene.layer.reroutes[id]?.parent) {
-      if (reroutes.has(id)) return true;
-      seen.add(id);
-    }
-    return false;
-  };
+  const passes = ({ doc }: SceneLink) => scene.reroutesOf(doc).some((id) => reroutes.has(id));
   return scene.links().filter((link) => nodes.has(link.doc.from) || nodes.has(link.doc.to) || (reroutes.size > 0 && passes(link)));
 }
 
@@ -139,26 +133,30 @@ function place({ scene }: Workbench, { nodes, groups, reroutes }: Items, [dx, dy
   }
 }
 
-/** New places, in whole units: nobody needs broken ones, and files stay readable. */
+/** New places of what is still there, in whole units: nobody needs broken ones, and files stay readable. */
 function movesOf({ scene }: Workbench, { nodes, groups, reroutes }: Items, [dx, dy]: Point): { readonly by: Point; readonly moves: Moves } {
   const by: Point = [Math.round(dx), Math.round(dy)];
   const moved = ([x, y]: Point): Point => [x + by[0], y + by[1]];
   return {
     by,
     moves: {
-      nodes: Object.fromEntries([...nodes].map((id) => [id, moved(scene.layer.nodes[id]!.pos)])),
-      groups: Object.fromEntries([...groups].map((id) => { const [x, y] = scene.layer.groups[id]!.box; return [id, moved([x, y])]; })),
-      reroutes: Object.fromEntries([...reroutes].map((id) => [id, moved(scene.layer.reroutes[id]!.pos)])),
+      nodes: Object.fromEntries([...nodes].flatMap((id) => entryOf(id, scene.layer.nodes[id]?.pos, moved))),
+      groups: Object.fromEntries([...groups].flatMap((id) => entryOf(id, scene.layer.groups[id]?.box, moved))),
+      reroutes: Object.fromEntries([...reroutes].flatMap((id) => entryOf(id, scene.layer.reroutes[id]?.pos, moved))),
     },
   };
+}
+
+function entryOf(id: string, place: readonly number[] | undefined, moved: (at: Point) => Point): readonly (readonly [string, Point])[] {
+  return place === undefined ? [] : [[id, moved([place[0]!, place[1]!])]];
 }
 
 /** The link that a single free node would go into if it were let go here. */
 function linkToEnter({ scene, stage, view }: Workbench, { nodes, groups, reroutes }: Items, { graph }: DragPoint): LinkId | undefined {
   const [id] = nodes;
   if (id === undefined || nodes.size !== 1 || groups.size > 0 || reroutes.size > 0) return undefined;
-  const node = scene.node(id)!;
-  if (!isFree(node, scene.links())) return undefined;
+  const node = scene.node(id);
+  if (node === undefined || !isFree(node, scene.links())) return undefined;
   const found = findLink(scene, stage, graph, Math.max(12, 10 / view().scale));
   const link = found === undefined ? undefined : scene.link(found);
   const enters = link !== undefined && node.inputSlots.some(({ type, widget }) => widget === undefined && fits({ name: link.doc.type }, { name: type })) && node.outputSlots.some(({ type }) => fits({ name: type }, { name: link.doc.type }));

@@ -102,22 +102,23 @@ export function middleOf(points: readonly Point[]): Point {
   return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
 }
 
-/** How far a point is from a link, in graph units: its curves in short straight pieces. */
-export function distanceToLink(stage: Stage, { points }: SceneLink, [x, y]: Point): number {
-  let least = Infinity;
+/** How far a point is from a link, in graph units, and which of its pieces is nearest: its curves in short straight lines. */
+export function distanceToLink(stage: Stage, { points }: SceneLink, [x, y]: Point): { readonly distance: number; readonly piece: number } {
+  let least = { distance: Infinity, piece: 0 };
   for (let i = 1; i < points.length; i++) {
     const [a, b] = [points[i - 1] as [number, number], points[i] as [number, number]];
     let before: Point = a;
     for (let step = 1; step <= 20; step++) {
       const next = stage.computeConnectionPoint(a, b, step / 20, linkDirections.from, linkDirections.to);
-      least = Math.min(least, distanceToPiece([x, y], before, next));
+      const distance = distanceToLine([x, y], before, next);
+      if (distance < least.distance) least = { distance, piece: i - 1 };
       before = next;
     }
   }
   return least;
 }
 
-function distanceToPiece([x, y]: Point, [ax, ay]: Point, [bx, by]: Point): number {
+function distanceToLine([x, y]: Point, [ax, ay]: Point, [bx, by]: Point): number {
   const [dx, dy] = [bx - ax, by - ay];
   const length = dx * dx + dy * dy;
   const t = length === 0 ? 0 : Math.max(0, Math.min(1, ((x - ax) * dx + (y - ay) * dy) / length));

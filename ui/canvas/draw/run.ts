@@ -22,7 +22,8 @@ export function drawProgress(ctx: Context, node: SceneNode, run: NodeRun, look: 
     ctx.fillStyle = theme.field;
     ctx.fillRect(0, -4, width, 4);
     ctx.fillStyle = theme.running;
-    const part = run.value !== undefined && run.max !== undefined && run.max > 0 ? Math.min(1, run.value / run.max) : 0.08;
+    const { progress } = run;
+    const part = progress !== undefined && progress.max > 0 ? Math.min(1, progress.value / progress.max) : 0.08;
     ctx.fillRect(0, -4, width * part, 4);
   } else if (run.device !== undefined) {
     ctx.fillStyle = deviceColor(run.device, look);
@@ -44,7 +45,7 @@ function badgeText(run: NodeRun, words: Look['words']): string | undefined {
   if (run.status === 'cached') return words.cached;
   if (run.status === 'failed') return words.failed;
   if (run.status === 'blocked') return words.blocked;
-  if (run.status === 'running' && run.max !== undefined) return `${run.value ?? 0} / ${run.max}`;
+  if (run.status === 'running' && run.progress !== undefined) return `${run.progress.value} / ${run.progress.max}`;
   return run.ms === undefined ? undefined : duration(run.ms);
 }
 

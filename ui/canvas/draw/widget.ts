@@ -78,10 +78,16 @@ function isForeign(widget: Widget, value: Json | undefined): boolean {
 export function valueText(widget: Widget, value: Json | undefined): string {
   if (value === undefined || value === null) return '';
   if (widget.kind === 'toggle') return value === true ? widget.on : widget.off;
-  if (widget.kind === 'float' && typeof value === 'number') return value.toFixed(widget.digits);
+  if (widget.kind === 'float' && (typeof value === 'number' || typeof value === 'bigint')) return floatText(Number(value), widget.digits);
   if (typeof value === 'string') return value;
   if (isJsonArray(value)) return value.map(String).join(', ');
   return typeof value === 'object' ? '{…}' : String(value);
+}
+
+/** As many digits as a step needs, or as the value has. */
+function floatText(value: number, digits: number): string {
+  const short = value.toFixed(digits);
+  return Number(short) === value ? short : String(value);
 }
 
 function drawChevron(ctx: Context, right: number, middle: number): number {
