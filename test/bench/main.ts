@@ -1,10 +1,12 @@
-// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
+// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { benchCodec } from './codec.ts';
 import { benchDecode } from './decode.ts';
+import { benchDevices } from './devices.ts';
+import { benchDurable } from './durable.ts';
 import { median, peakMemory } from './measure.ts';
 import { benchNodes } from './nodes.ts';
 import { benchCall, benchPass } from './pass.ts';
@@ -32,7 +34,7 @@ async function benchDraw(): Promise<Row[]> {
   ];
 }
 
-const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe };
+const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe, durable: benchDurable, devices: benchDevices };
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const rows: Row[] = [];
 for (const [name, run] of Object.entries(sections)) if (only === undefined || only === name) rows.push(...(await run()));

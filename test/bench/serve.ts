@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 import { median, treeMemory } from './measure.ts';
 import type { Row } from './table.ts';
 
-const burst = 100;
+export const burst = 100;
 const rounds = 15;
 const singles = 200;
 const clientId = 'bench';
@@ -20,7 +20,7 @@ let fresh = 0;
 
 const twoNodes = (): Prompt => ({ 1: { class_type: 'PrimitiveInt', inputs: { value: fresh++ } }, 2: { class_type: 'PreviewAny', inputs: { source: ['1', 0] } } });
 
-const sixNodes = (): Prompt => ({
+export const sixNodes = (): Prompt => ({
   1: { class_type: 'PrimitiveInt', inputs: { value: fresh++ } },
   2: { class_type: 'PrimitiveInt', inputs: { value: fresh++ } },
   3: { class_type: 'PrimitiveString', inputs: { value: `a${fresh++}` } },
@@ -40,7 +40,7 @@ function invertedPicture(): Prompt {
 }
 
 /** Posts prompts and learns of their end, by a socket or by asking. */
-class Caller {
+export class Caller {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   readonly #port: number;
   readonly #socket: WebSocket | undefined;
@@ -136,7 +136,7 @@ async function start(folder: string, ...flags: readonly string[]): Promise<Start
   return { port, child, answersMs: performance.now() - began };
 }
 
-async function withServer<T>(flags: readonly string[], use: (started: Started) => Promise<T>): Promise<T> {
+export async function withServer<T>(flags: readonly string[], use: (started: Started) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(tmpdir(), 'bagelgraph-bench-'));
   const started = await start(folder, ...flags);
   try {
