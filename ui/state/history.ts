@@ -65,6 +65,9 @@ export class History {
   #redoable: Step[] = [];
   #bytes = 0;
   #nextId = 1;
+  /** Id of the step before the oldest kept one, and of the last step when the document was saved. */
+  #baseId = 0;
+  #savedId = 0;
   #gesture: { readonly before: Selection; readonly depth: number; readonly start: Document; label: Message | undefined; patches: Patch[]; inverse: Patch[] } | undefined;
 
   constructor(document: Document, { selection = () => emptySelection, now = () => Date.now(), mostSteps = 1000, mostBytes = 20_000_000, mergeMs = 1000 }: HistoryOptions = {}) {
@@ -93,6 +96,22 @@ export class History {
   /** What all steps take, about. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** True when undoable edits differ from what was saved last; values that changed by themselves do not count. */
+  get isDirty(): boolean {
+    return (this.#undoable.at(-1)?.id ?? this.#baseId) !== this.#savedId;
+  }
+
+  /** Says that the document as it is now was saved. */
+  markSaved(): void {
+    this.#closeGesture();
+    this.#savedId = this.#undoable.at(-1)?.id ?? this.#baseId;
+  }
+
+  /** Says that the document differs from every file: a draft that was restored. */
+  markDirty(): void {
+    this.#savedId = -1;
   }
 
   /** Calls for every change, after it; returns how to stop. */
@@ -192,6 +211,7 @@ export class History {
     this.#undoable = [];
     this.#redoable = [];
     this.#bytes = 0;
+    this.#baseId = this.#savedId = this.#nextId++;
     this.#tell({ document: this.#document, before, patches: [], cause: 'replace' });
   }
 
@@ -219,7 +239,8 @@ export class History {
     const last = this.#undoable.at(-1);
     this.#bytes -= this.#redoable.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#redoable = [];
-    const merged = last !== undefined && step.mergeKey !== undefined && last.mergeKey === step.mergeKey && at - last.at <= this.#mergeMs ? mergeSteps(last, step) : undefined;
+    // what was saved stays a step of its own, so that undo can lead back to it
+    const merged = last !== undefined && last.id !== this.#savedId && step.mergeKey !== undefined && last.mergeKey === step.mergeKey && at - last.at <= this.#mergeMs ? mergeSteps(last, step) : undefined;
     if (merged !== undefined) {
       this.#undoable.pop();
       this.#bytes -= last!.bytes;
@@ -229,7 +250,11 @@ export class History {
     this.#undoable.push({ ...content, id: merged === undefined ? this.#nextId++ : last!.id, at, bytes });
     this.#bytes += bytes;
     // the newest step stays, however large: one undo must always work
-    while (this.#undoable.length > 1 && (this.#undoable.length > this.#mostSteps || this.#bytes > this.#mostBytes)) this.#bytes -= this.#undoable.shift()!.bytes;
+    while (this.#undoable.length > 1 && (this.#undoable.length > this.#mostSteps || this.#bytes > this.#mostBytes)) {
+      const dropped = this.#undoable.shift()!;
+      this.#bytes -= dropped.bytes;
+      this.#baseId = dropped.id;
+    }
   }
 
   #move(patches: readonly Patch[], cause: 'undo' | 'redo', selection: Selection): void {

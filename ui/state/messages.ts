@@ -27,6 +27,8 @@ export const english = {
   'problem.nothing-to-run': 'Nothing here makes an output. Add a node such as {node}.',
   'problem.wrong-type': '{title}: {from} does not fit {input} ({to}).',
   'problem.missing-source': '{title}: what feeds {input} is muted.',
+  'problem.not-convertible': 'This graph cannot run: {reason}',
+  'problem.from-server': '{title}: {text}',
   'fix.connect': 'Connect {title}',
   'fix.add': 'Add {title}',
   'fix.set': 'Use {value}',
