@@ -20,6 +20,8 @@ import { Clients } from './comfy/sockets.ts';
 import { addSystemRoutes } from './comfy/system.ts';
 import { addUserRoutes } from './comfy/userdata.ts';
 import { addViewRoutes } from './comfy/views.ts';
+import { EventLog } from './jobs/event-log.ts';
+import { FormRuns } from './jobs/run-form.ts';
 import { Logbook } from './logbook.ts';
 import { Web } from './web.ts';
 
@@ -79,13 +81,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const clients = new Clients();
   const store = options.store ?? memoryStore();
   const history = new History(store);
+  const events = new EventLog({ store });
   const runner = new PromptRunner({
-    engine, clients, store, concurrency: options.concurrency ?? 1, previewSide: options.previewSide ?? 512, hidesMetadata: options.hidesMetadata ?? false, onEvent: options.onEvent, log: logbook.log,
+    engine, clients, store, concurrency: options.concurrency ?? 1, previewSide: options.previewSide ?? 512, hidesMetadata: options.hidesMetadata ?? false, log: logbook.log,
+    onEvent: (event) => {
+      events.receive(event);
+      options.onEvent?.(event);
+    },
   });
+  runner.onEnded.add((job) => events.end(job));
   const prompts = new Prompts({ engine, registry, environment, runner, store });
+  const templates = options.templates ?? new Map<string, string>();
+  const forms = new FormRuns({ engine, registry, environment, runner, prompts, store, events, places: { user: folders.user, templates }, tempFolder: folders.temp });
   addRoutes({
-    web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes,
-    packs: options.packs ?? [], templates: options.templates ?? new Map(), frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],
+    web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes, events, forms,
+    packs: options.packs ?? [], templates, frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],
   });
   const sockets = new SocketServer({ access, clients, runner, features: featuresOf({ maxUploadBytes }), log: logbook.log });
   const servers: Server[] = [];

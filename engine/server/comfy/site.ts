@@ -3,6 +3,8 @@ import type { Engine } from '../../exec/engine.ts';
 import type { Environment } from '../../graph/node.ts';
 import type { NodeRegistry } from '../../graph/registry.ts';
 import type { Store } from '../../store/store.ts';
+import type { EventLog } from '../jobs/event-log.ts';
+import type { FormRuns } from '../jobs/run-form.ts';
 import type { Logbook } from '../logbook.ts';
 import type { Web } from '../web.ts';
 import type { History } from './history.ts';
@@ -42,6 +44,10 @@ export interface Site {
   /** Every job that was accepted, for lists. */
   readonly store: Store;
   readonly clients: Clients;
+  /** Events of recent runs. */
+  readonly events: EventLog;
+  /** Runs of workflows by their forms. */
+  readonly forms: FormRuns;
   readonly logbook: Logbook;
   readonly folders: SiteFolders;
   readonly packs: readonly SitePack[];
