@@ -207,7 +207,7 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
     }),
     cancel: pointers.cancel,
     isIdle: () => !stage.isDirty && !interaction.isDragging(),
-    perf: () => ({ frames: stage.frames, lastFrameMs: stage.lastFrameMs, rebuilds: scene.rebuilds, nodes: scene.nodes.length, visible: stage.visible_nodes.length, pictureBytes: pictures.bytes() }),
+    perf: () => ({ frames: stage.frames, lastFrameMs: stage.lastFrameMs, rebuilds: scene.rebuilds, nodes: scene.nodes.length, visible: stage.inSight, pictureBytes: pictures.bytes() }),
     differences: () => scene.differences(),
     destroy() {
       pointers.destroy();

@@ -90,20 +90,11 @@ function partOf(node: SceneNode, at: Point, reach: number, isNear: boolean, { pi
 export function findLink(scene: Scene, stage: Stage, at: Point, reach: number, except: (link: string) => boolean = () => false): string | undefined {
   let best: { readonly id: string; readonly distance: number } | undefined;
   for (const link of scene.links()) {
-    if (except(link.doc.id) || !isBeside(link.points, at, reach)) continue;
+    if (except(link.doc.id) || !link.touches([at[0] - reach, at[1] - reach, 2 * reach, 2 * reach])) continue;
     const { distance } = distanceToLink(stage, link, at);
     if (distance <= reach && (best === undefined || distance < best.distance)) best = { id: link.doc.id, distance };
   }
   return best?.id;
-}
-
-function isBeside(points: readonly Point[], [x, y]: Point, reach: number): boolean {
-  if (points.length < 2) return false;
-  const xs = points.map(([px]) => px);
-  const ys = points.map(([, py]) => py);
-  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const bulge = reach + (right - left + bottom - top) * 0.25;
-  return x >= left - bulge && x <= right + bulge && y >= top - reach && y <= bottom + reach;
 }
 
 function findGroup(scene: Scene, at: Point, corner: number): Target | undefined {

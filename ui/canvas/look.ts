@@ -72,5 +72,5 @@ export const englishCanvasWords: CanvasWords = {
   inputs: 'Inputs', outputs: 'Outputs', linked: 'linked',
 };
 
-/** Levels of detail by scale: boxes only, boxes with titles, all but text of fields, everything. */
-export const detail = { boxes: 0.25, noText: 0.45 } as const;
+/** Levels of detail: below these scales nodes are boxes, have no titles, have no text in fields. */
+export const detail = { boxes: 0.25, noTitle: 0.35, noText: 0.45 } as const;

@@ -1,10 +1,10 @@
 // Puts the drawing together: what is drawn in which order, with what each needs to know.
 import type { Box, NodeId } from '../state/document.ts';
 import { drawDragged, drawLinks } from './draw/links.ts';
-import { drawNode, type Shown } from './draw/node.ts';
+import { drawFarNodes, drawNode, type Shown } from './draw/node.ts';
 import { drawBackground, drawGroups, drawGuides, drawMarquee, drawReroutes } from './draw/scenery.ts';
 import type { View } from './events.ts';
-import type { Look } from './look.ts';
+import { detail, type Look } from './look.ts';
 import type { Scene, SceneGroup } from './scene.ts';
 import type { Painter, SceneNode, Stage } from './stage.ts';
 import { visibleBox } from './view.ts';
@@ -27,6 +27,11 @@ export function createPainter({ scene, look, stage, view, size, shown }: Painter
     links(ctx) {
       drawLinks(ctx, stage(), scene.links(), look, view().scale, visible());
       drawReroutes(ctx, scene.reroutes, look, view().scale);
+    },
+    farNodes(ctx, nodes) {
+      if (view().scale >= detail.boxes) return false;
+      drawFarNodes(ctx, nodes(), look, view().scale);
+      return true;
     },
     node: (ctx, node: SceneNode) => drawNode(ctx, node, look, view().scale, shown(node.id)),
     foreground(ctx) {

@@ -38,10 +38,21 @@ export class SceneNode extends LGraphNode {
 
   /** Where it is drawn, title included, in graph coordinates. */
   outline(): Box {
-    const [x, y] = this.pos as [number, number];
-    const [width, height] = this.size as [number, number];
-    if (this.doc.type === 'Reroute') return [x, y, width, height];
-    return this.flags.collapsed === true ? [x, y - titleHeight, this._collapsed_width ?? collapsedWidth, titleHeight] : [x, y - titleHeight, width, height + titleHeight];
+    return [this.pos[0]!, this.pos[1]! - this.top, this.shownWidth, this.shownHeight];
+  }
+
+  /** How far it reaches above its position. */
+  get top(): number {
+    return this.doc.type === 'Reroute' ? 0 : titleHeight;
+  }
+
+  get shownWidth(): number {
+    return this.flags.collapsed === true ? this._collapsed_width ?? collapsedWidth : this.size[0]!;
+  }
+
+  /** Title included. */
+  get shownHeight(): number {
+    return this.flags.collapsed === true ? titleHeight : this.size[1]! + this.top;
   }
 
   override isPointInside(x: number, y: number, margin = 0): boolean {
@@ -69,11 +80,42 @@ export class SceneNode extends LGraphNode {
 export class SceneLink extends LiteGraph.LLink {
   doc: DocLink;
   /** From output to input, over the reroutes between; empty until placed. */
-  points: readonly Point[] = [];
+  #points: readonly Point[] = [];
+  /** What its curves may reach. */
+  left = 0;
+  right = 0;
+  top = 0;
+  bottom = 0;
 
   constructor(doc: DocLink) {
     super(doc.id, doc.type, doc.from, doc.fromSlot, doc.to, doc.toSlot);
     this.doc = doc;
+  }
+
+  get points(): readonly Point[] {
+    return this.#points;
+  }
+
+  set points(points: readonly Point[]) {
+    this.#points = points;
+    [this.left, this.top, this.right, this.bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (const [x, y] of points) {
+      this.left = Math.min(this.left, x);
+      this.right = Math.max(this.right, x);
+      this.top = Math.min(this.top, y);
+      this.bottom = Math.max(this.bottom, y);
+    }
+    // a link that runs backwards bulges by a quarter of its length
+    const bulge = 20 + (this.right - this.left + this.bottom - this.top) * 0.25;
+    this.left -= bulge;
+    this.right += bulge;
+    this.top -= 20;
+    this.bottom += 20;
+  }
+
+  /** Whether it may be seen in a box. */
+  touches([x, y, width, height]: Box): boolean {
+    return this.#points.length > 1 && this.left <= x + width && this.right >= x && this.top <= y + height && this.bottom >= y;
   }
 }
 
@@ -111,6 +153,8 @@ export interface Painter {
   background(ctx: CanvasRenderingContext2D): void;
   groups(ctx: CanvasRenderingContext2D): void;
   links(ctx: CanvasRenderingContext2D): void;
+  /** All nodes at once where they are too small for more than boxes: true if that is so. */
+  farNodes(ctx: CanvasRenderingContext2D, nodes: () => readonly SceneNode[]): boolean;
   /** The origin is the node's position. */
   node(ctx: CanvasRenderingContext2D, node: SceneNode): void;
   foreground(ctx: CanvasRenderingContext2D): void;
@@ -126,12 +170,17 @@ export class Stage extends LGraphCanvas {
   /** Frames drawn so far, and what the last took in milliseconds. */
   frames = 0;
   lastFrameMs = 0;
+  /** Nodes of the last frame. */
+  inSight = 0;
   afterDraw: () => void = () => undefined;
 
   constructor(canvas: HTMLCanvasElement, graph: SceneGraph, painter: Painter) {
     super(canvas, graph, { skip_events: true, skip_render: true, autoresize: false }); // 8: never bound, nothing to leak
     this.#painter = painter;
     this.#view = canvas.ownerDocument.defaultView!;
+    // one bitmap: a second for what lies below the nodes would have to be copied whole in each frame
+    this.bgcanvas = canvas;
+    this.clear_background = false; // the painter's background covers everything
     this.render_shadows = false;
     this.render_canvas_border = false;
     this.render_link_tooltip = false;
@@ -157,9 +206,9 @@ export class Stage extends LGraphCanvas {
     this.#dpr = Math.min(2, Math.max(0.5, dpr));
     const [w, h] = [Math.max(1, Math.round(width * this.#dpr)), Math.max(1, Math.round(height * this.#dpr))];
     if (this.canvas.width !== w || this.canvas.height !== h) {
-      for (const bitmap of [this.canvas, this.bgcanvas]) Object.assign(bitmap, { width: w, height: h });
+      this.canvas.width = w;
+      this.canvas.height = h;
     }
-    super.setDirty(true, true);
     this.drawNow(); // a new bitmap is empty: no frame may show it so
   }
 
@@ -171,7 +220,7 @@ export class Stage extends LGraphCanvas {
     return this.#frame !== undefined;
   }
 
-  /** `background`: links, groups or the view changed, not just nodes. */
+  /** Asks for one frame; however often it is asked, until then. */
   override setDirty(foreground: boolean, background = false): void {
     super.setDirty(foreground, background);
     if (!(foreground || background) || this.#view === undefined || this.#frame !== undefined || this.#isDestroyed) return;
@@ -183,7 +232,9 @@ export class Stage extends LGraphCanvas {
     if (this.#frame !== undefined) this.#view.cancelAnimationFrame(this.#frame);
     this.#frame = undefined;
     const begun = this.#view.performance.now();
-    this.draw(this.dirty_canvas, this.dirty_bgcanvas);
+    this.dirty_bgcanvas = false; // drawn with the rest
+    this.draw(true);
+    this.dirty_canvas = this.dirty_bgcanvas = false;
     this.frames += 1;
     this.lastFrameMs = this.#view.performance.now() - begun;
     this.afterDraw();
@@ -195,6 +246,19 @@ export class Stage extends LGraphCanvas {
 
   override drawConnections(ctx: CanvasRenderingContext2D): void {
     this.#painter.links(ctx);
+  }
+
+  /** In sight, without making a box for each of thousands; none where the painter has drawn all at once. */
+  override computeVisibleNodes(nodes: LGraphNode[] | null, out: LGraphNode[] = []): LGraphNode[] {
+    const [x, y, width, height] = this.visible_area as unknown as [number, number, number, number];
+    out.length = 0;
+    for (const node of (nodes ?? this.graph?._nodes ?? []) as SceneNode[]) {
+      const [left, top] = [node.pos[0]! - 12, node.pos[1]! - 52];
+      if (left <= x + width && top <= y + height && left + node.shownWidth + 24 >= x && top + node.shownHeight + 64 >= y) out.push(node);
+    }
+    this.inSight = out.length;
+    if (this.#painter.farNodes(this.ctx, () => out as SceneNode[])) out.length = 0;
+    return out;
   }
 
   override drawNode(node: LGraphNode, ctx: CanvasRenderingContext2D): void {
@@ -214,7 +278,7 @@ export class Stage extends LGraphCanvas {
     this.stopRendering();
     this.graph?.detachCanvas(this);
     delete (this.canvas as { data?: unknown }).data; // a node of the page would keep all of this alive
-    for (const bitmap of [this.canvas, this.bgcanvas]) Object.assign(bitmap, { width: 0, height: 0 });
+    this.canvas.width = this.canvas.height = 0;
   }
 
   // What follows is switched off. These open menus made of HTML text (11), evaluate text, edit behind the document's back (5, 13, 16),

@@ -4,6 +4,7 @@ import { detail, type LinkStyle, type Look } from '../look.ts';
 import { lookOf } from '../slot-look.ts';
 import { linkDirections, type SceneLink, type Stage } from '../stage.ts';
 import { traceShape } from './slot.ts';
+import { setFont } from './text.ts';
 
 type Context = CanvasRenderingContext2D;
 const styleNumbers: Readonly<Record<Exclude<LinkStyle, 'hidden'>, number>> = { straight: 0, linear: 1, spline: 2 };
@@ -17,7 +18,7 @@ export function drawLinks(ctx: Context, stage: Stage, links: readonly SceneLink[
   const dragged = look.draggedLink?.replaces;
   const prominent: SceneLink[] = [];
   for (const link of links) {
-    if (link.doc.id === dragged || !isInSight(link.points, visible)) continue;
+    if (link.doc.id === dragged || !link.touches(visible)) continue;
     stage.visible_links.push(link);
     if (isProminent(link, look)) prominent.push(link);
     else drawLink(ctx, stage, link, look, false);
@@ -52,7 +53,7 @@ function drawLink(ctx: Context, stage: Stage, { doc, points }: SceneLink, look: 
 }
 
 function drawNote(ctx: Context, [x, y]: Point, note: string, { theme }: Look): void {
-  ctx.font = `10px ${theme.fontFamily}`;
+  setFont(ctx, `10px ${theme.fontFamily}`);
   ctx.textAlign = 'center';
   const width = ctx.measureText(note).width + 10;
   ctx.fillStyle = theme.background;
@@ -68,8 +69,9 @@ function drawFar(ctx: Context, links: readonly SceneLink[], look: Look, scale: n
   ctx.globalAlpha = 0.6;
   ctx.lineWidth = Math.max(1, 0.8 / scale);
   ctx.beginPath();
-  for (const { points } of links) {
-    if (!isInSight(points, visible)) continue;
+  for (const link of links) {
+    if (!link.touches(visible)) continue;
+    const { points } = link;
     for (let i = 0; i < points.length; i++) {
       const [x, y] = points[i]!;
       if (i === 0) ctx.moveTo(x, y);
@@ -78,21 +80,6 @@ function drawFar(ctx: Context, links: readonly SceneLink[], look: Look, scale: n
   }
   ctx.stroke();
   ctx.globalAlpha = 1;
-}
-
-/** Whether a link may be seen: its points' box touches the other, with room for the bulge of curves. */
-export function isInSight(points: readonly Point[], [x, y, width, height]: Box): boolean {
-  if (points.length < 2) return false;
-  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (const [px, py] of points) {
-    if (px < left) left = px;
-    if (px > right) right = px;
-    if (py < top) top = py;
-    if (py > bottom) bottom = py;
-  }
-  // a link that runs backwards bulges by a quarter of its length
-  const bulge = 20 + (right - left + bottom - top) * 0.25;
-  return left - bulge <= x + width && right + bulge >= x && top - 20 <= y + height && bottom + 20 >= y;
 }
 
 /** The middle of the middle piece: litegraph's curves are symmetric there. */

@@ -6,7 +6,7 @@ import type { SceneNode } from '../stage.ts';
 import { isColor } from '../theme.ts';
 import { drawBadges, drawPictures, drawProgress, drawText } from './run.ts';
 import { drawSlot } from './slot.ts';
-import { fitText } from './text.ts';
+import { fitText, setFont } from './text.ts';
 import { drawWidgets } from './widget.ts';
 
 type Context = CanvasRenderingContext2D;
@@ -20,29 +20,36 @@ export interface Shown {
 
 export function drawNode(ctx: Context, node: SceneNode, look: Look, scale: number, shown: Shown): void {
   ctx.globalAlpha = node.doc.mode === 2 ? 0.5 : node.doc.mode === 4 ? 0.7 : 1;
-  if (scale < detail.boxes) drawBoxes(ctx, node, look, scale);
-  else if (node.doc.type === 'Reroute') drawReroute(ctx, node, look);
+  if (node.doc.type === 'Reroute') drawReroute(ctx, node, look);
   else drawWhole(ctx, node, look, scale, shown);
   ctx.globalAlpha = 1;
 }
 
-/** Two rectangles, and a frame in the colour of how it stands. */
-function drawBoxes(ctx: Context, node: SceneNode, look: Look, scale: number): void {
-  const [x, y, width, height] = outline(node);
-  ctx.fillStyle = bodyColor(node, look);
-  ctx.fillRect(x, y, width, height);
-  ctx.fillStyle = titleColor(node, look);
-  ctx.fillRect(x, y, width, titleHeight);
-  const frame = frameOf(node, look);
-  if (frame === undefined) return;
-  ctx.strokeStyle = frame;
+/** All nodes from afar, each as a rectangle or two, and a frame in the colour of how it stands. In graph coordinates. */
+export function drawFarNodes(ctx: Context, nodes: readonly SceneNode[], look: Look, scale: number): void {
+  const hasTitle = scale >= 0.1;
+  let color = '';
+  const paint = (wanted: string, x: number, y: number, width: number, height: number) => {
+    if (wanted !== color) ctx.fillStyle = color = wanted;
+    ctx.fillRect(x, y, width, height);
+  };
+  for (const node of nodes) {
+    const top = node.top;
+    paint(hasTitle ? bodyColor(node, look) : titleColor(node, look), node.pos[0]!, node.pos[1]! - top, node.shownWidth, node.shownHeight);
+  }
+  if (hasTitle) for (const node of nodes) if (node.top > 0) paint(titleColor(node, look), node.pos[0]!, node.pos[1]! - titleHeight, node.shownWidth, titleHeight);
   ctx.lineWidth = 2 / scale;
-  ctx.strokeRect(x, y, width, height);
+  for (const node of nodes) {
+    const frame = frameOf(node, look);
+    if (frame === undefined) continue;
+    ctx.strokeStyle = frame;
+    ctx.strokeRect(node.pos[0]!, node.pos[1]! - node.top, node.shownWidth, node.shownHeight);
+  }
 }
 
 function drawWhole(ctx: Context, node: SceneNode, look: Look, scale: number, shown: Shown): void {
   const run = look.runs[node.id];
-  drawBody(ctx, node, look);
+  drawBody(ctx, node, look, scale);
   const isOpen = node.doc.flags.collapsed !== true;
   if (run !== undefined && isOpen) drawProgress(ctx, node, run, look);
   drawFrame(ctx, node, look, scale);
@@ -81,8 +88,15 @@ function frameOf(node: SceneNode, { theme, selectedNodes, runs, problems }: Look
   return node.doc.mode === 2 ? theme.muted : undefined;
 }
 
-function drawBody(ctx: Context, node: SceneNode, look: Look): void {
+function drawBody(ctx: Context, node: SceneNode, look: Look, scale: number): void {
   const [x, y, width, height] = outline(node);
+  if (scale < detail.noText) { // corners would be a pixel or two
+    ctx.fillStyle = bodyColor(node, look);
+    ctx.fillRect(x, y, width, height);
+    ctx.fillStyle = titleColor(node, look);
+    ctx.fillRect(x, y, width, titleHeight);
+    return;
+  }
   const isCollapsed = node.doc.flags.collapsed === true;
   const round = node.doc.shape === 1 ? 0 : radius;
   ctx.fillStyle = bodyColor(node, look);
@@ -104,10 +118,13 @@ function drawFrame(ctx: Context, node: SceneNode, look: Look, scale: number): vo
   ctx.strokeStyle = frame ?? theme.nodeBorder;
   ctx.lineWidth = frame === undefined ? 1 : 2;
   if (node.doc.mode !== 0 || node.isUnknown) ctx.setLineDash([6, 4]);
-  ctx.beginPath();
-  ctx.roundRect(x, y, width, height, round);
-  ctx.stroke();
-  ctx.setLineDash([]);
+  if (scale < detail.noText) ctx.strokeRect(x, y, width, height);
+  else {
+    ctx.beginPath();
+    ctx.roundRect(x, y, width, height, round);
+    ctx.stroke();
+  }
+  if (node.doc.mode !== 0 || node.isUnknown) ctx.setLineDash([]);
   if (isSelected) ring(ctx, [x, y, width, height], 3, 2, theme.accent);
   if (look.focused === node.id) ring(ctx, [x, y, width, height], 6, Math.max(2, 2 / scale), theme.focus);
 }
@@ -126,7 +143,7 @@ function drawTitle(ctx: Context, node: SceneNode, look: Look, scale: number): vo
   const middle = -titleHeight / 2;
   let right = width - 10;
   ctx.textAlign = 'right';
-  ctx.font = `11px ${theme.fontFamily}`;
+  setFont(ctx, `11px ${theme.fontFamily}`);
   if (scale >= detail.noText) {
     if (look.problems[node.id] !== undefined || look.runs[node.id]?.status === 'failed') right = drawMark(ctx, right, middle, look, node);
     if (node.doc.flags.pinned === true) right = drawPin(ctx, right, middle, look);
@@ -137,8 +154,9 @@ function drawTitle(ctx: Context, node: SceneNode, look: Look, scale: number): vo
       right -= ctx.measureText(mode).width + 8;
     }
   }
+  if (scale < detail.noTitle) return;
   if (!node.isBoundary) drawCollapse(ctx, node, look);
-  ctx.font = `600 13px ${theme.fontFamily}`;
+  setFont(ctx, `600 13px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
   ctx.fillStyle = isColor(node.doc.color) ? readable(node.doc.color, theme.text) : theme.text;
   const title = node.isBoundary ? (node.outputSlots.length > 0 ? words.inputs : words.outputs) : node.shownTitle;
@@ -207,14 +225,14 @@ function drawSlots(ctx: Context, node: SceneNode, look: Look, scale: number): vo
   const { theme, draggedLink, hovered, problems } = look;
   const hasText = scale >= detail.noText;
   const end = draggedLink?.end;
-  ctx.font = `12px ${theme.fontFamily}`;
+  setFont(ctx, `12px ${theme.fontFamily}`);
   node.inputSlots.forEach((slot, i) => {
     const at = node.layout.inputs[i]!;
     const accepts = end?.kind === 'output' ? draggedLink!.accepts(node.id, slot.name) : undefined;
     const isHovered = hovered?.kind === 'input' && hovered.node === node.id && hovered.input === slot.name;
     // sockets of widgets show themselves when they matter
     if (slot.widget !== undefined && slot.link === null && accepts !== true && !isHovered && !(hovered !== undefined && 'node' in hovered && hovered.node === node.id && end === undefined)) return;
-    drawSlot(ctx, at, { type: slot.type, isList: false, isLinked: slot.link !== null, isOptional: slot.isOptional || slot.widget !== undefined, isDim: end !== undefined && accepts !== true, isMarked: problems[node.id]?.inputs.includes(slot.name) === true, isHovered }, theme);
+    drawSlot(ctx, at, { type: slot.type, isList: false, isLinked: slot.link !== null, isOptional: slot.isOptional || slot.widget !== undefined, isDim: end !== undefined && accepts !== true, isMarked: problems[node.id]?.inputs.includes(slot.name) === true, isHovered }, theme, !hasText);
     if (!hasText || slot.widget !== undefined) return;
     ctx.textAlign = 'left';
     ctx.fillStyle = slot.isStale ? theme.error : end !== undefined && accepts !== true ? theme.muted : theme.text;
@@ -224,7 +242,7 @@ function drawSlots(ctx: Context, node: SceneNode, look: Look, scale: number): vo
     const at = node.layout.outputs[i]!;
     const isDim = end !== undefined && !(end.kind === 'input' && draggedLink!.accepts(node.id, i));
     const isHovered = hovered?.kind === 'output' && hovered.node === node.id && hovered.slot === i;
-    drawSlot(ctx, at, { type: slot.type, isList: slot.isList, isLinked: true, isOptional: false, isDim, isMarked: false, isHovered }, theme);
+    drawSlot(ctx, at, { type: slot.type, isList: slot.isList, isLinked: true, isOptional: false, isDim, isMarked: false, isHovered }, theme, !hasText);
     if (!hasText) return;
     ctx.textAlign = 'right';
     ctx.fillStyle = isDim ? theme.muted : theme.text;
@@ -249,7 +267,7 @@ function drawShown(ctx: Context, node: SceneNode, look: Look, scale: number, { p
 
 function drawNotice(ctx: Context, node: SceneNode, { theme, words }: Look, scale: number): void {
   if (scale < detail.noText) return;
-  ctx.font = `12px ${theme.fontFamily}`;
+  setFont(ctx, `12px ${theme.fontFamily}`);
   ctx.textAlign = 'center';
   ctx.fillStyle = theme.error;
   ctx.fillText(fitText(ctx, words.notInstalled, node.size[0]! - 20), node.size[0]! / 2, node.size[1]! - 10);

@@ -4,7 +4,7 @@ import type { NodeRun } from '../../state/run.ts';
 import type { Look } from '../look.ts';
 import { titleHeight } from '../layout.ts';
 import type { SceneNode } from '../stage.ts';
-import { breakText, fitText } from './text.ts';
+import { breakText, fitText, setFont } from './text.ts';
 
 type Context = CanvasRenderingContext2D;
 
@@ -35,7 +35,7 @@ export function drawProgress(ctx: Context, node: SceneNode, run: NodeRun, look: 
 export function drawBadges(ctx: Context, node: SceneNode, run: NodeRun, { theme, words }: Look): void {
   const texts = [badgeText(run, words), run.device].filter((text) => text !== undefined);
   if (texts.length === 0) return;
-  ctx.font = `11px ${theme.fontFamily}`;
+  setFont(ctx, `11px ${theme.fontFamily}`);
   ctx.textAlign = 'right';
   ctx.fillStyle = run.status === 'failed' ? theme.error : theme.textMuted;
   ctx.fillText(fitText(ctx, texts.join(' · '), node.size[0]!), node.size[0]! - 2, -titleHeight - 6);
@@ -86,7 +86,7 @@ export function drawPictures(ctx: Context, box: Box, pictures: readonly ImageBit
 
 /** The end of a text that grows, in a box. */
 export function drawText(ctx: Context, [x, y, width, height]: Box, text: string, { theme }: Look): void {
-  ctx.font = `12px ${theme.fontFamily}`;
+  setFont(ctx, `12px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
   ctx.fillStyle = theme.text;
   const most = Math.max(1, Math.floor((height - 4) / 15));

@@ -4,7 +4,7 @@ import type { View } from '../events.ts';
 import { detail, type Look } from '../look.ts';
 import type { SceneGroup } from '../scene.ts';
 import { isColor } from '../theme.ts';
-import { fitText } from './text.ts';
+import { fitText, setFont } from './text.ts';
 
 type Context = CanvasRenderingContext2D;
 export const gridStep = 20;
@@ -15,14 +15,12 @@ export function drawBackground(ctx: Context, { scale, offset }: View, width: num
   ctx.fillStyle = theme.background;
   ctx.fillRect(0, 0, width, height);
   if (!showsGrid || scale < 0.3) return;
-  // far away every second line, so that dots never crowd
-  const step = gridStep * scale * (scale < 0.6 ? 4 : 1);
-  const radius = Math.min(1.5, Math.max(0.75, scale));
+  // far away fewer dots, so that they never crowd; whole pixels, which cost least
+  const step = gridStep * scale * (scale < 0.5 ? 4 : 2);
+  const side = scale < 0.8 ? 1 : 2;
   ctx.fillStyle = theme.grid;
   const [startX, startY] = [mod(offset[0] * scale, step), mod(offset[1] * scale, step)];
-  ctx.beginPath();
-  for (let y = startY - step; y < height + step; y += step) for (let x = startX - step; x < width + step; x += step) ctx.rect(x - radius, y - radius, radius * 2, radius * 2);
-  ctx.fill();
+  for (let y = startY; y < height; y += step) for (let x = startX; x < width; x += step) ctx.fillRect(Math.round(x), Math.round(y), side, side);
 }
 
 function mod(a: number, b: number): number {
@@ -60,7 +58,7 @@ function drawGroup(ctx: Context, { doc }: SceneGroup, [x, y, width, height]: Box
   if (scale < detail.boxes * 0.6) return;
   // far away the title grows, so that groups stay the map of a large graph
   const size = Math.max(10, Math.min(72, (doc.fontSize ?? 18))) * Math.max(1, Math.min(2.5, 0.5 / scale));
-  ctx.font = `600 ${size}px ${theme.fontFamily}`;
+  setFont(ctx, `600 ${size}px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
   ctx.fillStyle = theme.text;
   ctx.fillText(fitText(ctx, doc.title, width - 20), x + 10, y + Math.max(groupTitleHeight / 2, size / 2) + size * 0.35);

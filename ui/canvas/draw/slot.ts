@@ -15,9 +15,14 @@ export interface SlotState {
   readonly isHovered: boolean;
 }
 
-/** `at` in the context's coordinates. */
-export function drawSlot(ctx: Context, [x, y]: Point, state: SlotState, theme: Theme): void {
+/** At a point in the context's coordinates. */
+export function drawSlot(ctx: Context, [x, y]: Point, state: SlotState, theme: Theme, isFar = false): void {
   const { color, shape } = lookOf(state.type, state.isList);
+  if (isFar && !state.isMarked && !state.isHovered && !state.isDim) { // too small for shapes
+    ctx.fillStyle = theme.slots[color];
+    ctx.fillRect(x - 5, y - 5, 10, 10);
+    return;
+  }
   const alpha = ctx.globalAlpha;
   if (state.isDim) ctx.globalAlpha = alpha * 0.25;
   const radius = state.isHovered && !state.isDim ? 7 : 5;

@@ -4,26 +4,37 @@ type Context = CanvasRenderingContext2D;
 const mostRemembered = 8000;
 /** Longer text than this is cut before it is measured: a file may hold megabytes in one value. */
 const mostChars = 4000;
-const shortened = new Map<string, string>();
-const broken = new Map<string, readonly string[]>();
+/** Found by the text alone, for its hash is kept with it; building a key of several parts would cost more than drawing. */
+interface Fitted { readonly font: string; readonly width: number; readonly shown: string }
+interface Broken { readonly font: string; readonly width: number; readonly most: number; readonly lines: readonly string[] }
+const fitted = new Map<string, Fitted[]>();
+const broken = new Map<string, Broken[]>();
+let font = '';
+
+/** Sets the font of what is measured and drawn next. */
+export function setFont(ctx: Context, wanted: string): void {
+  ctx.font = wanted;
+  font = wanted;
+}
 
 export function forgetTexts(): void {
-  shortened.clear();
+  fitted.clear();
   broken.clear();
 }
 
-/** The text, or as much of it as fits, with `…`. The context's font must be set. */
-export function fitText(ctx: Context, given: string, width: number): string {
-  if (width <= 0 || given === '') return '';
-  const text = firstLine(given.length > mostChars ? given.slice(0, mostChars) : given);
-  if (text.length * 2 > width && ctx.measureText(text.slice(0, 3)).width > width) return '';
-  const key = `${ctx.font}|${Math.round(width)}|${text}`;
-  const known = shortened.get(key);
-  if (known !== undefined) return known;
-  const made = shorten(ctx, text, width);
-  if (shortened.size > mostRemembered) shortened.clear();
-  shortened.set(key, made);
-  return made;
+/** The text, or as much of it as fits, with `…`; in the font set by `setFont`. */
+export function fitText(ctx: Context, text: string, width: number): string {
+  if (width < 6 || text === '') return '';
+  const whole = Math.round(width);
+  const known = fitted.get(text);
+  const found = known?.find((one) => one.width === whole && one.font === font);
+  if (found !== undefined) return found.shown;
+  const shown = shorten(ctx, firstLine(text.length > mostChars ? text.slice(0, mostChars) : text), width);
+  if (fitted.size > mostRemembered) fitted.clear();
+  // a node that is resized asks for one width after the other
+  if (known === undefined || known.length > 16) fitted.set(text, [{ font, width: whole, shown }]);
+  else known.push({ font, width: whole, shown });
+  return shown;
 }
 
 function firstLine(text: string): string {
@@ -43,14 +54,16 @@ function shorten(ctx: Context, text: string, width: number): string {
 }
 
 /** Lines of a text in a width, broken at spaces where there are any; at most `most`. */
-export function breakText(ctx: Context, given: string, width: number, most: number): readonly string[] {
-  if (width <= 0 || most <= 0 || given === '') return [];
-  const key = `${ctx.font}|${Math.round(width)}|${most}|${given.length > mostChars ? given.slice(0, mostChars) : given}`;
-  const known = broken.get(key);
-  if (known !== undefined) return known;
-  const lines = breakLines(ctx, given.slice(0, mostChars), width, most);
+export function breakText(ctx: Context, text: string, width: number, most: number): readonly string[] {
+  if (width < 6 || most <= 0 || text === '') return [];
+  const whole = Math.round(width);
+  const known = broken.get(text);
+  const found = known?.find((one) => one.width === whole && one.most === most && one.font === font);
+  if (found !== undefined) return found.lines;
+  const lines = breakLines(ctx, text.slice(0, mostChars), width, most);
   if (broken.size > mostRemembered / 8) broken.clear();
-  broken.set(key, lines);
+  if (known === undefined || known.length > 16) broken.set(text, [{ font, width: whole, most, lines }]);
+  else known.push({ font, width: whole, most, lines });
   return lines;
 }
 

@@ -6,7 +6,7 @@ import type { WidgetBox } from '../layout.ts';
 import { detail, type Look } from '../look.ts';
 import type { SceneNode } from '../stage.ts';
 import { isColor } from '../theme.ts';
-import { breakText, fitText } from './text.ts';
+import { breakText, fitText, setFont } from './text.ts';
 
 type Context = CanvasRenderingContext2D;
 const pad = 8;
@@ -26,21 +26,17 @@ function drawWidget(ctx: Context, node: SceneNode, { input, part, box: [x, y, wi
   const alpha = ctx.globalAlpha;
   if (isLinked) ctx.globalAlpha = alpha * 0.55;
   ctx.fillStyle = theme.field;
-  ctx.strokeStyle = theme.fieldBorder;
-  ctx.lineWidth = 1;
-  ctx.beginPath();
-  if (scale < detail.noText) ctx.rect(x, y, width, height);
-  else ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 4);
-  ctx.fill();
-  if (scale >= detail.noText) {
-    ctx.stroke();
-    ctx.save();
+  if (scale < detail.noText) ctx.fillRect(x, y, width, height);
+  else {
+    ctx.strokeStyle = theme.fieldBorder;
+    ctx.lineWidth = 1;
     ctx.beginPath();
-    ctx.rect(x, y, width, height);
-    ctx.clip();
+    ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 4);
+    ctx.fill();
+    ctx.stroke();
+    // all text is shortened to its place: nothing needs to be clipped
     if (part === 'value') drawValue(ctx, node, slot.label, widget, input, isLinked, [x, y, width, height], look);
     else drawSide(ctx, node, part, input, [x, y, width, height], look);
-    ctx.restore();
   }
   ctx.globalAlpha = alpha;
 }
@@ -53,7 +49,7 @@ function drawValue(ctx: Context, node: SceneNode, label: string, widget: Widget,
   if (widget.kind === 'text' && widget.isMultiline && !isLinked) return drawLines(ctx, String(value ?? ''), label, box, look);
   const [x, y, width, height] = box;
   const middle = y + height / 2 + 4;
-  ctx.font = `12px ${theme.fontFamily}`;
+  setFont(ctx, `12px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
   ctx.fillStyle = theme.textMuted;
   const shown = fitText(ctx, label, width * (isLinked ? 0.9 : 0.5));
@@ -124,7 +120,7 @@ function drawSwatch(ctx: Context, right: number, middle: number, value: Json | u
 }
 
 function drawLines(ctx: Context, text: string, label: string, [x, y, width, height]: Rectangle, { theme }: Look): void {
-  ctx.font = `12px ${theme.fontFamily}`;
+  setFont(ctx, `12px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
   ctx.fillStyle = text === '' ? theme.textMuted : theme.text;
   const lines = breakText(ctx, text === '' ? label : text, width - 2 * pad, Math.max(1, Math.floor((height - 6) / lineHeight)));
@@ -134,7 +130,7 @@ function drawLines(ctx: Context, text: string, label: string, [x, y, width, heig
 function drawSide(ctx: Context, node: SceneNode, part: string, input: string, [x, y, width, height]: Rectangle, { theme, words }: Look): void {
   const control = node.doc.controls[input];
   const middle = y + height / 2 + 4;
-  ctx.font = `12px ${theme.fontFamily}`;
+  setFont(ctx, `12px ${theme.fontFamily}`);
   ctx.fillStyle = theme.textMuted;
   if (part === 'upload') {
     ctx.textAlign = 'center';
