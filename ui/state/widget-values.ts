@@ -14,6 +14,8 @@ export interface Values {
 
 interface WidgetInput extends WidgetPlace {
   readonly widget: Widget | undefined;
+  /** Promoted from a node inside. */
+  readonly isOwned?: true;
 }
 
 /** Values of a saved node; of a type that nobody knows only those that the file names. */
@@ -56,7 +58,7 @@ export function writeValues(node: DocNode, type: NodeType | undefined, types: No
   const raw = node.raw ?? new Map<string, Json>();
   const before = node.raw === undefined ? undefined : readValues(raw, type, types);
   const isChanged = (name: string) => !equalJson(before?.values[name], node.values[name]) || !isSameControl(before?.controls[name], node.controls[name]);
-  const widgets = widgetsOf(raw, type) ?? Object.keys(node.values).map((name) => ({ name, controls: 0, widget: undefined }));
+  const widgets: readonly WidgetInput[] = widgetsOf(raw, type) ?? Object.keys(node.values).map((name) => ({ name, controls: 0, widget: undefined }));
   const changed = new Set(widgets.filter(({ name }) => node.values[name] !== undefined && isChanged(name)).map(({ name }) => name));
   if (node.raw !== undefined && changed.size === 0) return undefined;
   if (widgets.length === 0) return [];
@@ -68,7 +70,8 @@ export function writeValues(node: DocNode, type: NodeType | undefined, types: No
   if (controlled !== undefined && !widgets.some(({ name }) => name === 'control_after_generate')) names.set('control_after_generate', node.controls[controlled.name]!.mode);
   const isPlaced = type !== undefined && !isJsonObject(saved);
   const entries: Json = isPlaced ? writeEntries(isJsonArray(saved) ? withoutForced(saved, raw, types) : [], widgets, changed, node) : isJsonObject(saved) ? new Map([...saved, ...names]) : saved ?? [];
-  return [['widgets_values', entries], ['widgets_values_named', names]];
+  // of an instance that promotes widgets by their owners, names alone would not say whose they are
+  return widgets.some(({ isOwned }) => isOwned === true) && named === undefined ? [['widgets_values', entries]] : [['widgets_values', entries], ['widgets_values_named', names]];
 }
 
 /** Only what changed is set; nulls, upload buttons and what older versions left stay where they are. */
@@ -118,7 +121,7 @@ function widgetsOf(raw: JsonObject, type: NodeType | undefined): readonly Widget
   return promoted.map((entry, i) => {
     const [owner, name] = isJsonArray(entry) ? entry : [];
     const isPort = String(owner) === '-1' && typeof name === 'string';
-    return isPort ? { name, controls: 0, widget: widgets.get(name) } : { name: `${String(owner)} ${typeof name === 'string' ? name : i}`, controls: 0, widget: undefined };
+    return isPort ? { name, controls: 0, widget: widgets.get(name) } : { name: `${String(owner)} ${typeof name === 'string' ? name : i}`, controls: 0, widget: undefined, isOwned: true };
   });
 }
 

@@ -132,6 +132,6 @@ describe.each(starts)('from %s', (_name, start, known) => {
       expect(throughFile(history.document, known)).toEqual(withoutRaw(history.document));
       // the conversion takes whatever editing makes
       convertWorkflow(writeDocument(history.document, known), known.definitions);
-    }), { numRuns: 40 });
+    }), { numRuns: 25 });
   });
 });

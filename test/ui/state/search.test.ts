@@ -9,7 +9,7 @@ const find = (query: string, options: SearchOptions = {}) => searchTypes(types, 
 test.each([
   ['LoadImage', 'LoadImage', 'exact'], ['load image', 'LoadImage', 'exact'], ['Bagel.Load', 'Bagel.Load', 'exact'], ['bagelload', 'Bagel.Load', 'exact'], ['save', 'SaveImage', 'prefix'], ['resize', 'ImageScale', 'synonym'],
   ['note', 'Note', 'exact'], ['comment', 'Note', 'exact'], ['noise', 'Bagel.Noise', 'word'], ['previw', 'PreviewAny', 'fuzzy'], ['t2i', 'Bagel.TextToImage', 'synonym'], ['describe', 'Bagel.UnderstandImage', 'synonym'], ['image save', 'SaveImage', 'all-words'],
-  ['ksampler', 'Bagel.Denoise', 'synonym'], ['concat', 'StringConcatenate', 'prefix'], ['join', 'ImageBatch', 'synonym'],
+  ['ksampler', 'Bagel.Denoise', 'synonym'], ['concat', 'StringConcatenate', 'prefix'], ['join', 'StringConcatenate', 'synonym'],
 ] as const)('%s finds %s (%s)', (query, type, tier) => {
   const [first] = searchTypes(types, query);
   expect([first?.type.type, first?.tier]).toEqual([type, tier]);

@@ -2,7 +2,7 @@
 import { canConnect } from '../connections.ts';
 import { clipOf, type Clip } from '../clipboard.ts';
 import type { Json } from '../../../engine/formats/json.ts';
-import { layerOf, type DocNode, type Editable, type EditableDocument, type EditableLayer, type EditableNode, type Layer, type LayerId, type Point, type SubgraphDefinition } from '../document.ts';
+import { emptyRecord, layerOf, type Control, type DocNode, type Editable, type EditableDocument, type EditableLayer, type EditableNode, type Layer, type LayerId, type Point, type SubgraphDefinition } from '../document.ts';
 import { round } from '../layout.ts';
 import { message, Refusal } from '../messages.ts';
 import { boxAround, boxOf, type Selection } from '../selection.ts';
@@ -53,7 +53,12 @@ export function putLayer(layer: EditableLayer, source: Layer, [dx, dy]: Point, t
   for (const id of Object.keys(source.reroutes)) reroutes.set(id, String(++layer.lastRerouteId));
   for (const link of Object.values(source.links)) if (nodes.has(link.from) && nodes.has(link.to)) links.set(link.id, nextLinkId(layer));
   for (const node of Object.values(source.nodes)) {
-    const copy: DocNode = { ...node, id: nodes.get(node.id)!, type: typeOf(node.type), pos: shift(node.pos), inputs: node.inputs.map((input) => ({ ...input, link: input.link === null ? null : links.get(input.link) ?? null })) };
+    // what is copied is frozen; the copy may be changed by the same command
+    const copy: DocNode = {
+      ...node, id: nodes.get(node.id)!, flags: { ...node.flags }, outputs: node.outputs.map((output) => ({ ...output })),
+      values: Object.assign(emptyRecord<Json>(), node.values), controls: Object.assign(emptyRecord<Control>(), node.controls),
+      type: typeOf(node.type), pos: shift(node.pos), inputs: node.inputs.map((input) => ({ ...input, link: input.link === null ? null : links.get(input.link) ?? null })),
+    };
     layer.nodes[copy.id] = copy as EditableNode;
   }
   for (const link of Object.values(source.links)) {

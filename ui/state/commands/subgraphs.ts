@@ -172,8 +172,13 @@ function innerName(node: string, instance: NodeId, renamed: ReadonlyMap<string, 
   return copy === undefined ? undefined : [copy, ...rest].join(':');
 }
 
-/** What fed the instance feeds what its ports led to; an unlinked port hands on its value. */
+/** What fed the instance feeds what its ports led to; an unlinked port hands on its value, and so do widgets promoted by their owner (`3 sigma`). */
 function joinInputs(layer: EditableLayer, instance: DocNode, definition: SubgraphDefinition, outer: Layer, renamed: ReadonlyMap<string, string>): void {
+  for (const [key, value] of instance.properties.has('proxyWidgets') ? Object.entries(instance.values) : []) {
+    const [owner, ...name] = key.split(' ');
+    const target = renamed.get(owner!);
+    if (target !== undefined && name.length > 0) layer.nodes[target]!.values[name.join(' ')] = value;
+  }
   for (const link of Object.values(definition.layer.links)) {
     const port = link.from === inputBoundary ? definition.inputs[link.fromSlot] : undefined;
     const target = renamed.get(link.to);
