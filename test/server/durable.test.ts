@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync,
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { nodes, type Answer } from './harness.ts';
-import { entryOf, isIdle, isRunning, newFolder, serveFrom, until, waitPack, type Served } from './process.ts';
+import { entryOf, isIdle, isRunning, newFolder, pictures, serveFrom, until, waitPack, workersOf, type Served } from './process.ts';
 
 const wait = (ms: number, mark: number) => nodes({ 1: ['Wait', { ms, value: mark }], 2: ['PreviewAny', { source: ['1', 0] }] });
 const quick = (value: number) => nodes({ 1: ['PreviewAny', { source: value }] });
@@ -150,6 +150,48 @@ test('secrets reach the run that they came with and nothing else', async () => {
   const second = await serveFrom(folder, ...withPack);
   await second.post('/interrupt', '');
   expect(await until(entryOf(second, 'c'))).toMatchObject({ outputs: { 2: { text: ['no secret'] } } });
+});
+
+test.skipIf(process.platform !== 'linux')('a worker is lost: its prompt ends with an error that names the node, the next one finds what was made and runs', async () => {
+  const folder = await newFolder();
+  const server = await serveFrom(folder, '--input-directory', pictures);
+  const draw = (steps: number) => nodes({
+    1: ['Bagel.Load', { model: 'bagel-demo', strict: false, similar: false, placement: 'one device', devices: '', vision_device: '', autoencoder_device: '' }],
+    2: ['LoadImage', { image: 'square-and-circle.png' }],
+    3: ['Bagel.TextToImage', {
+      model: ['1', 0], prompt: 'a large red circle on a blue background', seed: 1, width: 128, height: 128, steps, shift: 2, cfg_text: 4, cfg_image: 1, cfg_start: 0.4, cfg_end: 1,
+      renorm: 'global', renorm_min: 0, taylorseer: false, think: false, max_tokens: 64, sample: false, temperature: 0.3, ratio: '',
+    }],
+    4: ['PreviewImage', { images: ['3', 0] }], 5: ['PreviewImage', { images: ['2', 0] }],
+  });
+  expect((await server.post('/prompt', { prompt: draw(900), prompt_id: 'lost' })).body).toEqual({ prompt_id: 'lost', number: 0, node_errors: {} });
+  const [worker] = await until(async () => {
+    const found = workersOf(server.pid);
+    return found.length > 0 && found;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // it draws now
+  process.kill(worker!, 'SIGKILL');
+  const lost = await until(entryOf(server, 'lost'));
+  const [type, error] = lost.status.messages.at(-1);
+  expect([type, error.node_id, error.node_type, error.exception_type]).toEqual(['execution_error', '3', 'Bagel.TextToImage', 'DeviceLostError']);
+  await server.post('/prompt', { prompt: draw(10), prompt_id: 'next' });
+  const next = await until(entryOf(server, 'next'));
+  expect(next.status.messages.map(([type]: Answer) => type)).toEqual(['execution_start', 'execution_cached', 'execution_success']);
+  expect(next.status.messages[1][1].nodes).toContain('2');
+});
+
+test('large prompts that wait keep no checked graphs; all run', async () => {
+  const server = await serveFrom(await newFolder());
+  await server.post('/queue/pause', {});
+  const text = 'x'.repeat(5_000_000);
+  const prompt = (mark: number) => nodes({ 1: ['PrimitiveString', { value: `${mark}${text}` }], 2: ['StringConcatenate', { string_a: ['1', 0], string_b: '', delimiter: '' }], 3: ['PreviewAny', { source: mark }], 4: ['PreviewAny', { source: ['2', 0] }] });
+  for (let i = 0; i < 4; i++) expect((await server.post('/prompt', { prompt: prompt(i), prompt_id: `p${i}`, partial_execution_targets: ['3'] })).status).toBe(200);
+  await server.post('/queue/resume', {});
+  await until(isIdle(server));
+  for (let i = 0; i < 4; i++) {
+    const { prompt: [number, , , , targets], outputs, status } = await entryOf(server, `p${i}`)();
+    expect([number, targets, outputs, status.status_str]).toEqual([i, ['3'], { 3: { text: [`${i}`] } }, 'success']);
+  }
 });
 
 test('temp files that the history names stay, others go', async () => {

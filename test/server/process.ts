@@ -1,5 +1,6 @@
 // A server as a process in a folder that outlives it: started, killed, started again.
 import { spawn } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +10,7 @@ import type { Answer } from './harness.ts';
 
 const program = fileURLToPath(new URL('../../bin/bagelgraph.js', import.meta.url));
 export const waitPack = fileURLToPath(new URL('./durable-pack', import.meta.url));
+export const pictures = fileURLToPath(new URL('../../workflows/pictures', import.meta.url));
 
 export interface Served {
   readonly url: string;
@@ -54,6 +56,18 @@ export async function serveFrom(folder: string, ...words: readonly string[]): Pr
       return { status: response.status, body: text === '' ? undefined : JSON.parse(text) as Answer };
     },
   };
+}
+
+/** Process ids of a server's workers. */
+export function workersOf(server: number): readonly number[] {
+  const words = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    } catch {
+      return []; // it has ended
+    }
+  };
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => words(pid).some((word) => word.endsWith(path.join('device', 'worker.js'))) && words(pid).includes(String(server))).map(Number);
 }
 
 /** Asks until `asked` gives something. */
