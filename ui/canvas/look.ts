@@ -72,5 +72,5 @@ export const englishCanvasWords: CanvasWords = {
   inputs: 'Inputs', outputs: 'Outputs', linked: 'linked',
 };
 
-/** Levels of detail: below these scales nodes are boxes, have no titles, have no text in fields. */
-export const detail = { boxes: 0.25, noTitle: 0.35, noText: 0.45 } as const;
+/** Levels of detail: below these scales nodes are boxes; show their title as large as can be read in place of their fields. */
+export const detail = { boxes: 0.25, titles: 0.45 } as const;

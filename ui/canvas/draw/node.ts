@@ -6,7 +6,7 @@ import type { SceneNode } from '../stage.ts';
 import { isColor } from '../theme.ts';
 import { drawBadges, drawPictures, drawProgress, drawText } from './run.ts';
 import { drawSlot } from './slot.ts';
-import { fitText, setFont } from './text.ts';
+import { breakText, fitText, setFont } from './text.ts';
 import { drawWidgets } from './widget.ts';
 
 type Context = CanvasRenderingContext2D;
@@ -53,14 +53,37 @@ function drawWhole(ctx: Context, node: SceneNode, look: Look, scale: number, sho
   const isOpen = node.doc.flags.collapsed !== true;
   if (run !== undefined && isOpen) drawProgress(ctx, node, run, look);
   drawFrame(ctx, node, look, scale);
-  drawTitle(ctx, node, look, scale);
-  if (isOpen) {
-    drawSlots(ctx, node, look, scale);
-    drawWidgets(ctx, node, look, scale);
-    drawShown(ctx, node, look, scale, shown);
-    if (node.isUnknown && !node.isBoundary) drawNotice(ctx, node, look, scale);
-  } else drawCollapsedSlots(ctx, node, look);
-  if (run !== undefined && scale >= detail.noText) drawBadges(ctx, node, run, look);
+  const isFar = scale < detail.titles;
+  if (isOpen) drawSlots(ctx, node, look, isFar);
+  else drawCollapsedSlots(ctx, node, look);
+  if (isOpen) drawShown(ctx, node, look, isFar, shown);
+  if (isFar) {
+    drawLargeTitle(ctx, node, look, scale, isOpen && shown.pictures.length === 0);
+    return;
+  }
+  drawTitle(ctx, node, look);
+  if (isOpen) drawWidgets(ctx, node, look);
+  if (isOpen && node.isUnknown && !node.isBoundary) drawNotice(ctx, node, look);
+  if (run !== undefined) drawBadges(ctx, node, run, look);
+}
+
+/** As large on the screen as a small text, over the whole node: from afar the title is what one looks for. */
+function drawLargeTitle(ctx: Context, node: SceneNode, look: Look, scale: number, isTall: boolean): void {
+  const size = 11 / scale;
+  setFont(ctx, `600 ${Math.round(size)}px ${look.theme.fontFamily}`);
+  ctx.textAlign = 'left';
+  ctx.fillStyle = look.theme.text;
+  const inset = 5 / scale;
+  const most = isTall ? Math.max(1, Math.min(3, Math.floor((node.size[1]! - inset) / (size * 1.15)))) : 1;
+  const title = titleOf(node, look);
+  const lines = most === 1 ? [fitText(ctx, title, node.shownWidth - 2 * inset)] : breakText(ctx, title, node.shownWidth - 2 * inset, most);
+  const top = isTall ? size * 1.1 : -titleHeight / 2 + size * 0.35;
+  lines.forEach((line, i) => ctx.fillText(line, inset, top + i * size * 1.15));
+}
+
+function titleOf({ isBoundary, outputSlots, shownTitle }: SceneNode, { words }: Look): string {
+  if (isBoundary) return outputSlots.length > 0 ? words.inputs : words.outputs;
+  return shownTitle;
 }
 
 /** Where a node is, title included, relative to its position. */
@@ -90,7 +113,7 @@ function frameOf(node: SceneNode, { theme, selectedNodes, runs, problems }: Look
 
 function drawBody(ctx: Context, node: SceneNode, look: Look, scale: number): void {
   const [x, y, width, height] = outline(node);
-  if (scale < detail.noText) { // corners would be a pixel or two
+  if (scale < detail.titles) { // corners would be a pixel or two
     ctx.fillStyle = bodyColor(node, look);
     ctx.fillRect(x, y, width, height);
     ctx.fillStyle = titleColor(node, look);
@@ -118,7 +141,7 @@ function drawFrame(ctx: Context, node: SceneNode, look: Look, scale: number): vo
   ctx.strokeStyle = frame ?? theme.nodeBorder;
   ctx.lineWidth = frame === undefined ? 1 : 2;
   if (node.doc.mode !== 0 || node.isUnknown) ctx.setLineDash([6, 4]);
-  if (scale < detail.noText) ctx.strokeRect(x, y, width, height);
+  if (scale < detail.titles) ctx.strokeRect(x, y, width, height);
   else {
     ctx.beginPath();
     ctx.roundRect(x, y, width, height, round);
@@ -137,30 +160,26 @@ function ring(ctx: Context, [x, y, width, height]: Box, gap: number, lineWidth: 
   ctx.stroke();
 }
 
-function drawTitle(ctx: Context, node: SceneNode, look: Look, scale: number): void {
+function drawTitle(ctx: Context, node: SceneNode, look: Look): void {
   const { theme, words } = look;
   const [, , width] = outline(node);
   const middle = -titleHeight / 2;
   let right = width - 10;
   ctx.textAlign = 'right';
   setFont(ctx, `11px ${theme.fontFamily}`);
-  if (scale >= detail.noText) {
-    if (look.problems[node.id] !== undefined || look.runs[node.id]?.status === 'failed') right = drawMark(ctx, right, middle, look, node);
-    if (node.doc.flags.pinned === true) right = drawPin(ctx, right, middle, look);
-    const mode = node.doc.mode === 2 ? words.muted : node.doc.mode === 4 ? words.bypassed : undefined;
-    if (mode !== undefined) {
-      ctx.fillStyle = theme.text;
-      ctx.fillText(mode, right, middle + 4);
-      right -= ctx.measureText(mode).width + 8;
-    }
+  if (look.problems[node.id] !== undefined || look.runs[node.id]?.status === 'failed') right = drawMark(ctx, right, middle, look, node);
+  if (node.doc.flags.pinned === true) right = drawPin(ctx, right, middle, look);
+  const mode = node.doc.mode === 2 ? words.muted : node.doc.mode === 4 ? words.bypassed : undefined;
+  if (mode !== undefined) {
+    ctx.fillStyle = theme.text;
+    ctx.fillText(mode, right, middle + 4);
+    right -= ctx.measureText(mode).width + 8;
   }
-  if (scale < detail.noTitle) return;
   if (!node.isBoundary) drawCollapse(ctx, node, look);
   setFont(ctx, `600 13px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
   ctx.fillStyle = isColor(node.doc.color) ? readable(node.doc.color, theme.text) : theme.text;
-  const title = node.isBoundary ? (node.outputSlots.length > 0 ? words.inputs : words.outputs) : node.shownTitle;
-  ctx.fillText(fitText(ctx, title, right - 28), 26, middle + 5);
+  ctx.fillText(fitText(ctx, titleOf(node, look), right - 28), 26, middle + 5);
 }
 
 /** Black or white on a colour of the file. */
@@ -221,9 +240,8 @@ function drawCollapse(ctx: Context, node: SceneNode, { theme }: Look): void {
   ctx.fill();
 }
 
-function drawSlots(ctx: Context, node: SceneNode, look: Look, scale: number): void {
+function drawSlots(ctx: Context, node: SceneNode, look: Look, isFar: boolean): void {
   const { theme, draggedLink, hovered, problems } = look;
-  const hasText = scale >= detail.noText;
   const end = draggedLink?.end;
   setFont(ctx, `12px ${theme.fontFamily}`);
   node.inputSlots.forEach((slot, i) => {
@@ -232,8 +250,8 @@ function drawSlots(ctx: Context, node: SceneNode, look: Look, scale: number): vo
     const isHovered = hovered?.kind === 'input' && hovered.node === node.id && hovered.input === slot.name;
     // sockets of widgets show themselves when they matter
     if (slot.widget !== undefined && slot.link === null && accepts !== true && !isHovered && !(hovered !== undefined && 'node' in hovered && hovered.node === node.id && end === undefined)) return;
-    drawSlot(ctx, at, { type: slot.type, isList: false, isLinked: slot.link !== null, isOptional: slot.isOptional || slot.widget !== undefined, isDim: end !== undefined && accepts !== true, isMarked: problems[node.id]?.inputs.includes(slot.name) === true, isHovered }, theme, !hasText);
-    if (!hasText || slot.widget !== undefined) return;
+    drawSlot(ctx, at, { type: slot.type, isList: false, isLinked: slot.link !== null, isOptional: slot.isOptional || slot.widget !== undefined, isDim: end !== undefined && accepts !== true, isMarked: problems[node.id]?.inputs.includes(slot.name) === true, isHovered }, theme, isFar);
+    if (isFar || slot.widget !== undefined || node.doc.type === 'Reroute') return;
     ctx.textAlign = 'left';
     ctx.fillStyle = slot.isStale ? theme.error : end !== undefined && accepts !== true ? theme.muted : theme.text;
     ctx.fillText(fitText(ctx, slot.label, node.size[0]! * (node.outputSlots.length > 0 ? 0.55 : 0.85)), at[0] + 12, at[1] + 4);
@@ -242,8 +260,8 @@ function drawSlots(ctx: Context, node: SceneNode, look: Look, scale: number): vo
     const at = node.layout.outputs[i]!;
     const isDim = end !== undefined && !(end.kind === 'input' && draggedLink!.accepts(node.id, i));
     const isHovered = hovered?.kind === 'output' && hovered.node === node.id && hovered.slot === i;
-    drawSlot(ctx, at, { type: slot.type, isList: slot.isList, isLinked: true, isOptional: false, isDim, isMarked: false, isHovered }, theme, !hasText);
-    if (!hasText) return;
+    drawSlot(ctx, at, { type: slot.type, isList: slot.isList, isLinked: true, isOptional: false, isDim, isMarked: false, isHovered }, theme, isFar);
+    if (isFar || node.doc.type === 'Reroute') return;
     ctx.textAlign = 'right';
     ctx.fillStyle = isDim ? theme.muted : theme.text;
     ctx.fillText(fitText(ctx, slot.label, node.size[0]! * 0.5), at[0] - 12, at[1] + 4);
@@ -258,15 +276,14 @@ function drawCollapsedSlots(ctx: Context, node: SceneNode, { theme }: Look): voi
   if (output !== undefined) drawSlot(ctx, [outline(node)[2], -titleHeight / 2], { ...state, type: output.type }, theme);
 }
 
-function drawShown(ctx: Context, node: SceneNode, look: Look, scale: number, { pictures, text }: Shown): void {
+function drawShown(ctx: Context, node: SceneNode, look: Look, isFar: boolean, { pictures, text }: Shown): void {
   const box = node.layout.output;
   if (box === undefined) return;
   if (pictures.length > 0) drawPictures(ctx, box, pictures, look);
-  else if (text !== undefined && scale >= detail.noText) drawText(ctx, box, text, look);
+  else if (text !== undefined && !isFar) drawText(ctx, box, text, look);
 }
 
-function drawNotice(ctx: Context, node: SceneNode, { theme, words }: Look, scale: number): void {
-  if (scale < detail.noText) return;
+function drawNotice(ctx: Context, node: SceneNode, { theme, words }: Look): void {
   setFont(ctx, `12px ${theme.fontFamily}`);
   ctx.textAlign = 'center';
   ctx.fillStyle = theme.error;
@@ -284,5 +301,5 @@ function drawReroute(ctx: Context, node: SceneNode, look: Look): void {
   ctx.fill();
   ctx.stroke();
   if (look.focused === node.id) ring(ctx, [0, 0, width, height], 5, 2, look.theme.focus);
-  drawSlots(ctx, node, look, 0.3);
+  drawSlots(ctx, node, look, false);
 }

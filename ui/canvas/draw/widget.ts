@@ -3,7 +3,7 @@ import type { Json } from '../../../engine/formats/json.ts';
 import { isJsonArray } from '../../../engine/formats/json.ts';
 import type { Widget } from '../../state/node-types.ts';
 import type { WidgetBox } from '../layout.ts';
-import { detail, type Look } from '../look.ts';
+import type { Look } from '../look.ts';
 import type { SceneNode } from '../stage.ts';
 import { isColor } from '../theme.ts';
 import { breakText, fitText, setFont } from './text.ts';
@@ -13,11 +13,11 @@ const pad = 8;
 const lineHeight = 15;
 
 /** All widgets of a node; the origin is its position. */
-export function drawWidgets(ctx: Context, node: SceneNode, look: Look, scale: number): void {
-  for (const box of node.layout.widgets) drawWidget(ctx, node, box, look, scale);
+export function drawWidgets(ctx: Context, node: SceneNode, look: Look): void {
+  for (const box of node.layout.widgets) drawWidget(ctx, node, box, look);
 }
 
-function drawWidget(ctx: Context, node: SceneNode, { input, part, box: [x, y, width, height] }: WidgetBox, look: Look, scale: number): void {
+function drawWidget(ctx: Context, node: SceneNode, { input, part, box: [x, y, width, height] }: WidgetBox, look: Look): void {
   const slot = node.inputSlots.find(({ name }) => name === input);
   const widget = slot?.widget;
   if (slot === undefined || widget === undefined) return;
@@ -26,18 +26,15 @@ function drawWidget(ctx: Context, node: SceneNode, { input, part, box: [x, y, wi
   const alpha = ctx.globalAlpha;
   if (isLinked) ctx.globalAlpha = alpha * 0.55;
   ctx.fillStyle = theme.field;
-  if (scale < detail.noText) ctx.fillRect(x, y, width, height);
-  else {
-    ctx.strokeStyle = theme.fieldBorder;
-    ctx.lineWidth = 1;
-    ctx.beginPath();
-    ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 4);
-    ctx.fill();
-    ctx.stroke();
-    // all text is shortened to its place: nothing needs to be clipped
-    if (part === 'value') drawValue(ctx, node, slot.label, widget, input, isLinked, [x, y, width, height], look);
-    else drawSide(ctx, node, part, input, [x, y, width, height], look);
-  }
+  ctx.strokeStyle = theme.fieldBorder;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 4);
+  ctx.fill();
+  ctx.stroke();
+  // all text is shortened to its place: nothing needs to be clipped
+  if (part === 'value') drawValue(ctx, node, slot.label, widget, input, isLinked, [x, y, width, height], look);
+  else drawSide(ctx, node, part, input, [x, y, width, height], look);
   ctx.globalAlpha = alpha;
 }
 
