@@ -1,5 +1,7 @@
 // Finished jobs as ComfyUI's /history tells them. The texts are compact JSON already; nothing is encoded when they are asked for.
 import type { Job, JobTexts, Store } from '../../store/store.ts';
+import { HttpError } from '../web.ts';
+import { errorBody } from './prompt-errors.ts';
 
 export interface HistoryPage {
   readonly maxItems?: number;
@@ -7,11 +9,16 @@ export interface HistoryPage {
   readonly offset?: number;
 }
 
+/** Below the longest string there can be. */
+const defaultMostCharacters = 400 * 2 ** 20;
+
 export class History {
   readonly #store: Store;
+  readonly #mostCharacters: number;
 
-  constructor(store: Store) {
+  constructor(store: Store, mostCharacters = defaultMostCharacters) {
     this.#store = store;
+    this.#mostCharacters = mostCharacters;
   }
 
   /** An object with the entry alone, or an empty one. */
@@ -20,12 +27,21 @@ export class History {
     return `{${job !== undefined && hasEntry(job) ? this.#member(job) : ''}}`;
   }
 
-  /** Entries by prompt id, oldest first. */
+  /** Entries by prompt id, oldest first. Throws 413 when they are too many for one answer. */
   page({ maxItems, offset = -1 }: HistoryPage = {}): string {
     const jobs = [...this.#store.ended()].filter(hasEntry);
     const first = offset < 0 ? (maxItems === undefined ? 0 : Math.max(0, jobs.length - maxItems)) : offset;
     const wanted = jobs.slice(first, maxItems === undefined ? undefined : first + Math.max(0, maxItems));
-    return `{${wanted.map((job) => this.#member(job)).filter((text) => text !== '').join(',')}}`;
+    const members: string[] = [];
+    let characters = 0;
+    for (const job of wanted) {
+      const member = this.#member(job);
+      if (member === '') continue;
+      characters += member.length;
+      if (characters > this.#mostCharacters) throw new HttpError(413, errorBody('history_too_large', 'The history is too large for one answer', `ask for parts of it with max_items and offset; ${wanted.length} entries were asked for`), true);
+      members.push(member);
+    }
+    return `{${members.join(',')}}`;
   }
 
   delete(promptIds: Iterable<string>): void {
