@@ -25,6 +25,11 @@ export function blocksOf({ strategy, devices }: Placement): number {
   return strategy === 'split layers' ? Math.max(2, devices.length) : 1;
 }
 
+/** How many whole language models are held at once. */
+export function replicasOf({ strategy, devices }: Placement): number {
+  return strategy === 'parallel branches' ? Math.max(1, devices.length) : 1;
+}
+
 /** `cpu:0, cpu:1` → names. Throws a UserError where one is given twice. */
 export function readDeviceList(text: string): string[] {
   const names = text.split(',').map((name) => name.trim()).filter((name) => name !== '');

@@ -9,7 +9,7 @@ import { refsOf } from '../../../engine/onnx/ops.ts';
 import { sizeOf } from '../../../engine/tensor/tensor.ts';
 import { Autoencoder } from '../autoencoder.ts';
 import { BagelModel } from '../bagel-model.ts';
-import { checkPlacement, readDeviceList, strategies, type Placement, type Strategy } from '../placement.ts';
+import { checkPlacement, readDeviceList, replicasOf, strategies, type Placement, type Strategy } from '../placement.ts';
 import { BAGEL_MODEL, VAE } from '../types.ts';
 import { openAutoencoder } from '../weights/autoencoder-file.ts';
 import type { ModelFolder } from '../weights/folder.ts';
@@ -19,6 +19,12 @@ import { findModel, findSimilarAutoencoder, findSimilarModel, listModels, openMo
 function expandedBytes(folder: ModelFolder): number {
   const stored = [...folder.llm.values(), ...folder.vae.values()];
   return stored.reduce((sum, weight) => sum + ('scales' in weight ? refsOf(weight).reduce((bytes, ref) => bytes + ref.bytes, 0) : sizeOf(weight.shape) * 4), 0);
+}
+
+/** Bytes this process may use: the machine's, or fewer where a container says so. */
+function memoryLimit(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** Names, sizes and times of the files of a model folder, or of those beside a model that is one file. */
@@ -85,7 +91,7 @@ export const load = defineNode({
     if (found.notice !== undefined) context.notice(found.notice);
     const folder = await openModel(found.path, { strict: strict ?? false });
     for (const warning of folder.warnings) context.notice(warning);
-    const expandWeights = expandedBytes(folder) * 1.2 < totalmem();
+    const expandWeights = expandedBytes(folder) * 1.2 * replicasOf(placement) < memoryLimit();
     if (!expandWeights) context.notice(`${folder.name} does not fit in memory as float32, so its 16-bit weights stay mapped and every pass casts them: slow. Importing it to int8 or int4 helps.`);
     return [new BagelModel(folder, { expandWeights, placement })];
   },
