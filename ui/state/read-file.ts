@@ -212,7 +212,18 @@ function joinLinks(nodes: Record<NodeId, DocNode>, saved: ReadonlyMap<LinkId, Sa
     if (link.to !== outputBoundary || link.toSlot >= (outputs?.length ?? 0) || fed.has(link.toSlot) || links[link.id] !== undefined) continue;
     if (add(link, outputBoundary, link.toSlot) !== null) fed.add(link.toSlot);
   }
+  showLinkedOutputs(joined, links, types);
   return { nodes: joined, links, lastLinkId };
+}
+
+/** A file may list fewer outputs than a type has: those that links start at are listed. */
+function showLinkedOutputs(nodes: Record<NodeId, DocNode>, links: Readonly<Record<LinkId, DocLink>>, types: NodeTypes): void {
+  for (const { from, fromSlot } of Object.values(links)) {
+    const node = nodes[from];
+    if (node === undefined || fromSlot < node.outputs.length) continue;
+    const declared = types.get(node.type)!.outputs.slice(node.outputs.length, fromSlot + 1);
+    nodes[from] = { ...node, outputs: [...node.outputs, ...declared.map(({ name, type }) => ({ name, type }))] };
+  }
 }
 
 function readGroups(json: JsonObject, where: string): Record<string, DocGroup> {
