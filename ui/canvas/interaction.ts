@@ -53,7 +53,7 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
       case 'press': return press(one);
       case 'click': return click(one);
       case 'hold': return hold(one);
-      case 'holdEnd': return;
+      case 'holdEnd': return holdEnd(one);
       case 'dragStart': return startDrag(one);
       case 'drag': return moveDragTo(pointAt(one.at, one.pointer, one));
       case 'dragEnd': return endDrag(pointAt(one.at, one.pointer, one));
@@ -84,10 +84,8 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
     const at = toGraph(bench.view(), one.at.x, one.at.y);
     const target = bench.findTarget(at, one.pointer);
     const place = bench.place(at);
-    if (one.button === 2) {
-      selectForMenu(target);
-      events.onContextMenu?.(target, place);
-    } else if (one.button === 0 && one.count === 2) {
+    if (one.button === 2) openMenu(target, one.at);
+    else if (one.button === 0 && one.count === 2) {
       if (target.kind === 'link' && !options.isReadOnly()) insertReroute(target.link, at);
       else events.onDoubleClick?.(target, place);
     } else if (one.button === 0) {
@@ -130,17 +128,27 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
     if (!isIn && target.kind !== 'empty') bench.select(selectionOf(target));
   }
 
-  /** Fingers have no second button: resting on something opens its menu; on nothing, the finger draws a box. */
+  /** Fingers have no second button: resting on something opens its menu. On nothing, the finger may go on to draw a box, so its menu waits. */
   function hold({ at, pointer }: Gesture & { readonly kind: 'hold' }): void {
-    const graph = toGraph(bench.view(), at.x, at.y);
-    const target = bench.findTarget(graph, pointer);
+    const target = targetAt(at, pointer);
+    if (target.kind !== 'empty') openMenu(target, at);
+  }
+
+  function holdEnd({ at, pointer }: Gesture & { readonly kind: 'holdEnd' }): void {
+    const target = targetAt(at, pointer);
+    if (target.kind === 'empty') openMenu(target, at);
+  }
+
+  function openMenu(target: Target, at: Pixels): void {
     selectForMenu(target);
-    events.onContextMenu?.(target, bench.place(graph));
+    events.onContextMenu?.(target, bench.place(toGraph(bench.view(), at.x, at.y)));
   }
 
   function startDrag(one: Gesture & { readonly kind: 'dragStart' }): void {
     const start = pointAt(one.from, one.pointer, one);
-    drag = chooseDrag(one, start, targetAt(one.from, one.pointer)) ?? panDrag(bench, start);
+    const target = targetAt(one.from, one.pointer);
+    if (one.held && target.kind !== 'empty') return; // its menu is open
+    drag = chooseDrag(one, start, target) ?? panDrag(bench, start);
     options.setCursor(drag.cursor);
   }
 

@@ -61,7 +61,7 @@ const slotDefaults: Readonly<Record<SlotColor, string>> = {
   model: '#b39ddb', image: '#64b5f6', mask: '#81c784', latent: '#f48fb1', context: '#ffb74d', text: '#aed581', number: '#4dd0c4',
   toggle: '#e0a3a3', choice: '#9fa8da', any: '#b0b6c0', 'other-1': '#e57373', 'other-2': '#ffd54f', 'other-3': '#ba8fd8', 'other-4': '#90a4ae',
 };
-const deviceDefaults = ['#6cb6f0', '#6cc28a', '#e5b454', '#d98ad0', '#e08a6c', '#8fd0c8'];
+const deviceDefaults = ['#5cc8bd', '#9bd06c', '#e5b454', '#d98ad0', '#e08a6c', '#8fd0c8'];
 
 /** Reads the variables that hold for an element. */
 export function readTheme(element: Element): Theme {

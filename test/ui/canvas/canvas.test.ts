@@ -245,9 +245,25 @@ describe.skipIf(chromiumPath === undefined)('the canvas in Chromium', () => {
     // what was between the fingers stays there: 450,500 of the window
     expect([(430 / scale) - offset[0], (490 / scale) - offset[1]].map(Math.round)).toEqual([430, 490]);
     await ask('told()');
-    await touch(open, 'touchStart', [400, 550]);
-    await expect.poll(told).toEqual([['menu', { kind: 'empty' }, 'place']]);
+  });
+
+  test('a finger that rests opens the menu of what is under it; on nothing, when it is lifted, or it draws a box', async () => {
+    const rest = () => open.page.evaluate('new Promise((done) => setTimeout(done, 600))');
+    await touch(open, 'touchStart', [title(300, 80).x, title(300, 80).y]);
+    await expect.poll(told).toEqual([['menu', { kind: 'node', node: '2', part: 'title' }, 'place']]);
+    await touch(open, 'touchMove', [title(300, 80).x + 60, title(300, 80).y + 60]);
     await touch(open, 'touchEnd');
+    expect([await steps(), await told()]).toEqual([0, []]);
+    await touch(open, 'touchStart', [100, 300]);
+    await rest();
+    await touch(open, 'touchEnd');
+    expect(await told()).toEqual([['menu', { kind: 'empty' }, 'place']]);
+    await touch(open, 'touchStart', [40, 250]);
+    await rest();
+    await touch(open, 'touchMove', [200, 100]);
+    await touch(open, 'touchMove', [350, 70]);
+    await touch(open, 'touchEnd');
+    expect([(await selection()).nodes.toSorted(), await told()]).toEqual([['1', '2'], []]);
   });
 
   test('fault 10: the wheel zooms at the pointer: what is under it stays', async () => {

@@ -139,7 +139,7 @@ function drawFrame(ctx: Context, node: SceneNode, look: Look, scale: number): vo
   const frame = frameOf(node, look);
   const isSelected = look.selectedNodes.has(node.id);
   ctx.strokeStyle = frame ?? theme.nodeBorder;
-  ctx.lineWidth = frame === undefined ? 1 : 2;
+  ctx.lineWidth = frame === undefined ? 1 : Math.max(2, 1.5 / scale);
   if (node.doc.mode !== 0 || node.isUnknown) ctx.setLineDash([6, 4]);
   if (scale < detail.titles) ctx.strokeRect(x, y, width, height);
   else {
@@ -148,7 +148,7 @@ function drawFrame(ctx: Context, node: SceneNode, look: Look, scale: number): vo
     ctx.stroke();
   }
   if (node.doc.mode !== 0 || node.isUnknown) ctx.setLineDash([]);
-  if (isSelected) ring(ctx, [x, y, width, height], 3, 2, theme.accent);
+  if (isSelected) ring(ctx, [x, y, width, height], 3, Math.max(2, 1.5 / scale), theme.accent);
   if (look.focused === node.id) ring(ctx, [x, y, width, height], 6, Math.max(2, 2 / scale), theme.focus);
 }
 
