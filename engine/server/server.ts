@@ -126,6 +126,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         setTimeout(() => server.closeAllConnections(), 500).unref();
       }
       await Promise.all(closed);
+      if (options.store === undefined) store.close();
       return haveEnded;
     },
   };

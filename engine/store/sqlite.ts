@@ -7,7 +7,7 @@ import { StoreError } from './errors.ts';
 import type { Changes, Disk, JobRow, Loaded } from './job-store.ts';
 import type { Job, JobState, JobTexts } from './store.ts';
 
-/** Raise it with every change that an older program could not read, and bring older files up in `migrate`. */
+/** Raise it with every change that an older program could not read, and bring older files up when they are opened. */
 const schemaVersion = 1;
 
 /** Texts lie apart, so that the rows can be read quickly. */
@@ -34,7 +34,7 @@ export function openDisk(folder: string, log: (line: string) => void): Disk {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
-    throw new StoreError(`the state folder ${folder} cannot be made: ${(error as Error).message}; give another with --state`);
+    throw new StoreError(`the state folder ${folder} cannot be made: ${(error as Error).message}; give another with --state DIR, or --state memory`);
   }
   try {
     return openFile(folder, file);

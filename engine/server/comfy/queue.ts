@@ -104,10 +104,12 @@ export class PromptQueue {
   /** Nothing more starts; what runs goes on. */
   pause(): void {
     this.#isPaused = true;
+    this.#options.changed();
   }
 
   resume(): void {
     this.#isPaused = false;
+    this.#options.changed();
     this.#startNext();
   }
 
@@ -124,6 +126,7 @@ export class PromptQueue {
       prompt.number = firstNumber + i;
       this.#insert(prompt);
     });
+    this.#options.changed(); // pages ask for the queue anew
     return prompts;
   }
 
