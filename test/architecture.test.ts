@@ -36,6 +36,7 @@ const architecture: Architecture = {
     '@huggingface/tokenizers': ['nodes/bagel/tokenizer'],
     express: ['engine/server'],
     ws: ['engine/server'],
+    typebox: ['engine/server'],
     libsql: ['engine/store'],
     '@swc/wasm-typescript': ['engine/cli'],
     vue: ['ui/app'],

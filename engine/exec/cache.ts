@@ -36,6 +36,9 @@ interface Kept extends Entry {
   use: number;
 }
 
+/** What a run needs of the cache. */
+export type RunCache = Pick<Cache, 'get' | 'set'>;
+
 export interface CacheStats {
   readonly entries: number;
   readonly bytes: number;
@@ -82,6 +85,19 @@ export class Cache {
     entry.run = this.#run;
     entry.use = this.#uses++;
     return entry;
+  }
+
+  /** This cache for a run that takes nothing from earlier ones but models. What it makes replaces what was there. */
+  fresh(): RunCache {
+    const made = new Set<string>();
+    const mayTake = (key: string) => made.has(key) || (this.#entries.has(key) && this.#isModel(this.#entries.get(key)!));
+    return {
+      get: (key, root) => (mayTake(key) ? this.get(key, root) : undefined),
+      set: (entry, root) => {
+        made.add(entry.key);
+        this.set(entry, root);
+      },
+    };
   }
 
   /** The entry as it is; looking does not count as use. */

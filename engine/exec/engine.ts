@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly request?: RequestMeta;
   /** Aborting it interrupts the run, also while it waits for its turn. */
   readonly signal?: AbortSignal;
+  /** bypass: every node runs, whatever earlier runs have made; models stay loaded. Default use. */
+  readonly cache?: 'use' | 'bypass';
   readonly emit?: Receiver;
   /** Asked before a preview is computed; default: no one looks. */
   readonly wantsPreviews?: () => boolean;
@@ -112,8 +114,9 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
   }, () => stop.abort());
   const nodes = new Nodes(checked.graph, shared.registry, checked.constants);
   const keys = new Keys(nodes, environment, runId);
+  const taken = options.cache === 'bypass' ? cache.fresh() : cache;
   const scope: ExecutionScope = {
-    nodes, keys, cache, lifetime, origins: shared.origins, lanes: shared.lanes, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: environment.devices,
+    nodes, keys, cache: taken, lifetime, origins: shared.origins, lanes: shared.lanes, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: environment.devices,
     request: options.request ?? { prompt: null, extras: new Map() }, wantsPreviews: options.wantsPreviews ?? (() => false), lastPreviewAt: -Infinity,
     stop: (reason) => stop.abort(reason),
   };
@@ -132,7 +135,7 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
     cache.begin(plan);
     emitter.send({ kind: 'started', nodes: plan.length, targets: checked.targets, seeds: seedsOf(plan) });
     const hits: NodeId[] = [];
-    for (const { id, key, isVolatile } of plan) if (!isVolatile && cache.get(key, key) !== undefined) hits.push(id);
+    for (const { id, key, isVolatile } of plan) if (!isVolatile && taken.get(key, key) !== undefined) hits.push(id);
     emitter.send({ kind: 'hits', nodes: hits });
     for (const warning of checked.warnings) emitter.sendFor(nodes.get(warning.node)!, { kind: 'notice', message: sentence(warning) });
     execution = new Execution(scope, plan, new Set(hits));

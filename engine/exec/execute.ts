@@ -2,7 +2,7 @@
 // A suspending scheduler over a content-addressed rebuilder (Build Systems à la Carte). No recursion: chains may be as long as they like.
 import type { NodeId } from '../graph/graph.ts';
 import type { Json } from '../formats/json.ts';
-import type { Cache } from './cache.ts';
+import type { RunCache } from './cache.ts';
 import { gatherInputs, requestedLinks, runCalls } from './calls.ts';
 import { Scopes, type RunScope } from './context.ts';
 import { failureOf } from './errors.ts';
@@ -22,7 +22,7 @@ import { Task, type Outcome } from './task.ts';
 /** What runs of one engine share, and what this run brings. */
 export interface ExecutionScope extends RunScope {
   readonly keys: Keys;
-  readonly cache: Cache;
+  readonly cache: RunCache;
   readonly lifetime: Lifetime;
   readonly origins: Origins;
   /** Lanes of the devices, shared with other runs. */

@@ -101,6 +101,18 @@ describe('lifetime', () => {
     expect(await counts()).toEqual([0, 0]);
   });
 
+  it('a run that bypasses the cache makes all anew but models, which stay loaded; it leaves what it made to later runs', async () => {
+    const { device, run, counts } = benchOn({ policy: 'bytes' });
+    await run(graph(3));
+    const before = device.log.length;
+    const forced = await run(graph(3), { cache: 'bypass' });
+    expect(forced.timings.filter(({ cached }) => cached).map(({ node }) => node)).toEqual(['m']);
+    expect(shown(forced)).toEqual({ o: '{values: [6]}' });
+    expect(device.log.slice(before).filter((line) => line.startsWith('load'))).toEqual([]);
+    expect(await counts()).toEqual([2, 1]);
+    expect((await run(graph(3))).timings.every(({ cached }) => cached)).toBe(true);
+  });
+
   it('models have a pool of their own', async () => {
     const { run, counts } = benchOn({ policy: 'bytes', budgetBytes: 0, models: 1 });
     await run(graph(3));

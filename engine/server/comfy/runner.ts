@@ -238,7 +238,7 @@ export class PromptRunner {
     const pnginfo = extraData.get('extra_pnginfo');
     const extras = isJsonObject(pnginfo) ? pnginfo : new Map<string, Json>();
     return engine.run(checked, {
-      runId: promptId, signal: stop.signal,
+      runId: promptId, signal: stop.signal, cache: bypassesCache(extraData) ? 'bypass' : 'use',
       request: { prompt, extras, ...(secrets.size === 0 ? {} : { secrets }), ...(hidesMetadata ? { isHidden: true } : {}) },
       emit: onEvent === undefined ? (event) => messages.receive(event) : (event) => {
         onEvent(event);
@@ -293,6 +293,12 @@ export class PromptRunner {
     if (job === undefined || job.state === 'waiting') return; // it waits for the next server
     for (const listener of this.onEnded) listener(job);
   }
+}
+
+/** `extra_data.bagelgraph.cache: "bypass"` */
+function bypassesCache(extraData: Ready['extraData']): boolean {
+  const own = extraData.get('bagelgraph');
+  return isJsonObject(own) && own.get('cache') === 'bypass';
 }
 
 /** Behind the start, where clients expect the first message. */
