@@ -51,13 +51,15 @@ function inputTypeAt(document: Document, types: NodeTypes, id: LayerId, layer: L
   return inputSlots(document, types, found).find(({ name }) => name === input)?.type;
 }
 
-/** A node that needs nothing but the one value and makes the other: the first of the server's order. */
+/** A node that turns the one value into the other and asks for little else: the one with the fewest inputs. */
 function findConverter(types: NodeTypes, made: string, wanted: string): NodeType | undefined {
-  return types.all.find((type) => {
-    if (type.isVirtual || type.isDeprecated || !type.outputs.some((output) => output.type === wanted)) return false;
+  const isConverter = (type: NodeType) => {
     const sockets = type.inputs.filter(({ widget }) => widget === undefined);
-    return sockets.some((input) => input.type === made) && sockets.every((input) => input.type === made || input.isOptional);
-  });
+    const needed = sockets.filter(({ isOptional }) => !isOptional);
+    // what is converted comes last, after a model to do it with; more than two settings make it a step of work, not a change of form
+    return !type.isVirtual && !type.isDeprecated && type.outputs[0]?.type === wanted && needed.length <= 2 && needed.at(-1)?.type === made && type.inputs.length - sockets.length <= 2;
+  };
+  return types.all.filter(isConverter).toSorted((a, b) => a.inputs.length - b.inputs.length)[0];
 }
 
 /** Nodes that must not be fed by a node: itself and all that feed it. Asked once a drag, where `canConnect` asks once a slot. */

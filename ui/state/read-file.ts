@@ -16,6 +16,14 @@ export interface ReadDocument {
   readonly notices: readonly Message[];
 }
 
+const lastRead = new WeakMap<JsonObject, { readonly types: NodeTypes; readonly document: Document }>();
+
+/** The document as it was read from this very JSON: what did not change since is the same object. */
+export function readBefore(json: JsonObject, types: NodeTypes): Document {
+  const before = lastRead.get(json);
+  return before?.types === types ? before.document : readDocument(json, types).document;
+}
+
 /** Reads a workflow file. Throws a FormatError that says where the shape is wrong or which limit is passed. */
 export function readDocument(json: Json, types: NodeTypes): ReadDocument {
   if (!isJsonObject(json) || !isJsonArray(json.get('nodes'))) throw new FormatError(`a workflow is an object with a list of nodes, got ${describeJson(json)}`);
@@ -32,6 +40,7 @@ export function readDocument(json: Json, types: NodeTypes): ReadDocument {
   countRepairs(document, notices);
   const unknown = new Set(Object.values(document.root.nodes).filter(({ isUntyped }) => isUntyped === true).map(({ type }) => type));
   if (unknown.size > 0) notices.push(message('file.unknown-types', { types: [...unknown].join(', ') }));
+  lastRead.set(json, { types, document });
   return { document, notices };
 }
 

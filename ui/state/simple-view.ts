@@ -73,7 +73,7 @@ export function setField({ layer, node, input }: Field, value: Json): Command {
   return { kind: 'setValue', layer, node, input, value };
 }
 
-const usual = /prompt|text|question|instruction|image|seed|width|height|steps/i;
+const usual = /^(.*_)?(prompt|question|instruction|seed|width|height|steps)$|^(text|image)$/i;
 const mostFields = 12;
 
 /** A form for a workflow without one: the unlinked inputs that people change (texts, pictures, seeds, sizes), in running order, and all outputs. */

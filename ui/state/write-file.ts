@@ -4,7 +4,7 @@ import type { Form } from '../../engine/formats/forms.ts';
 import { encodeJson, equalJson, isJsonArray, isJsonObject, type Json, type JsonObject } from '../../engine/formats/json.ts';
 import { inputBoundary, outputBoundary, type DocGroup, type DocLink, type DocNode, type DocReroute, type Document, type Layer, type LinkId, type NodeId, type Port, type SubgraphDefinition } from './document.ts';
 import type { NodeType, NodeTypes } from './node-types.ts';
-import { readDocument, readNode } from './read-file.ts';
+import { readBefore, readNode } from './read-file.ts';
 import { objectAt, textOf } from './read-parts.ts';
 import { nodeTypeOf } from './slots.ts';
 import { writeValues } from './widget-values.ts';
@@ -13,7 +13,7 @@ import { equalPlain, idJson, keepOrder, numberJson, overlay, type Members } from
 /** The workflow file of a document, schema 0.4 unless it came as 1. Types must be those that are known now. */
 export function writeDocument(document: Document, types: NodeTypes): JsonObject {
   const isNew = document.raw.size === 0;
-  const before = isNew ? undefined : readDocument(document.raw, types).document;
+  const before = isNew ? undefined : readBefore(document.raw, types);
   const writer: Writer = { document, types, typeOf: rememberTypes(document, types), isVersion1: isVersion1(document.raw) };
   const top = isNew ? newFile() : document.raw;
   let file = overlay(top, layerMembers(writer, document.root, before?.root, writer.isVersion1));
@@ -82,6 +82,7 @@ function writeNodes(writer: Writer, layer: Layer, before: Layer | undefined): re
 function writeNode({ typeOf, types }: Writer, layer: Layer, node: DocNode, beforeLayer: Layer | undefined): JsonObject {
   const raw: JsonObject = node.raw ?? new Map();
   const inPlace = beforeLayer?.nodes[node.id];
+  if (inPlace === node && node.raw !== undefined && hasSameLinks(node.id, layer, beforeLayer!)) return raw;
   // a pasted node came from elsewhere: compare with what its own JSON says
   const before = node.raw === undefined ? undefined : inPlace?.raw !== undefined && (inPlace.raw === node.raw || equalJson(inPlace.raw, node.raw)) ? inPlace : { ...readNode(node.raw, 0, 'node'), inputs: [], outputs: [] };
   const members = new Map<string, Json | undefined>();
@@ -112,6 +113,10 @@ function writeNode({ typeOf, types }: Writer, layer: Layer, node: DocNode, befor
 
 function withoutOurFlags(raw: JsonObject): readonly (readonly [string, Json])[] {
   return [...(objectAt(raw, 'flags') ?? [])].filter(([name]) => name !== 'collapsed' && name !== 'pinned');
+}
+
+function hasSameLinks(node: NodeId, layer: Layer, before: Layer): boolean {
+  return layer.links === before.links || equalPlain(linksByOutput(layer).get(node), linksByOutput(before).get(node));
 }
 
 /** Undefined when the file's own still say the same. */
