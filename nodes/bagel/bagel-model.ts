@@ -22,6 +22,7 @@ export class BagelModel extends PartRunner {
   readonly contexts = new Map<string, Context>();
   readonly turns = new Turns();
   readonly #folder: ModelFolder;
+  readonly #weights: ModelWeights;
   #tokenizer: Promise<Tokenizer> | undefined;
 
   readonly placement: Placement;
@@ -29,6 +30,7 @@ export class BagelModel extends PartRunner {
   constructor(folder: ModelFolder, options: ModelOptions & { readonly placement?: Placement }) {
     super(options);
     this.#folder = folder;
+    this.#weights = { llm: { get: (key) => folder.llm.get(key), castsInRun: !options.expandWeights }, vae: folder.vae };
     this.name = folder.name;
     this.path = folder.path;
     this.config = folder.config;
@@ -51,7 +53,6 @@ export class BagelModel extends PartRunner {
     if (!this.hasAutoencoder && /^(en|de)coder:/.test(name)) {
       throw new UserError(`the model ${this.name} comes without its autoencoder: put ae.safetensors beside it or into models/vae, or use VAE Encode and VAE Decode with a VAE that was loaded apart`);
     }
-    const weights: ModelWeights = { llm: this.#folder.llm, vae: this.#folder.vae };
-    return buildPart(name, this.config, weights, this.cuts);
+    return buildPart(name, this.config, this.#weights, this.cuts);
   }
 }

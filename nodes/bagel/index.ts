@@ -1,5 +1,6 @@
 // The BAGEL pack: nodes and commands.
 import type { Pack } from '../../engine/graph/node.ts';
+import { importCommand } from './commands/import.ts';
 import { ask, draw, edit } from './commands/tasks.ts';
 import { verify } from './commands/verify.ts';
 import { encodeImageVae, encodeImageVit, encodeText, interleave } from './nodes/contexts.ts';
@@ -17,4 +18,4 @@ export const nodes: Pack['nodes'] = [
   loadVae, encodeVae, decodeVae,
 ];
 
-export const commands: NonNullable<Pack['commands']> = [draw, edit, ask, verify];
+export const commands: NonNullable<Pack['commands']> = [draw, edit, ask, verify, importCommand];

@@ -100,3 +100,37 @@ export function noDf11Config(file: string): UserError {
 export function needsImport(location: string, name: string, formats: readonly string[]): UserError {
   return new UserError(`${location} holds its weights as ${formats[0]!}, which have to be decoded once: run "bagelgraph import ${location} --to models/${name}-int8 --format int8" (or --format bf16, int4), then use ${name}-int8`);
 }
+
+/** Values that no format can hold. */
+export function brokenWeight(key: string, first: number, end: number, reason: string): UserError {
+  return new UserError(`the weight ${key} cannot be imported: ${reason} (rows ${first} to ${end - 1}). The source is damaged: download it again`);
+}
+
+export function damagedImport(folder: string, reason: string): UserError {
+  return new UserError(`the imported model ${folder} is not whole: ${reason}. Remove the folder and import the model again`);
+}
+
+export function newerImport(folder: string, version: number, known: number): UserError {
+  return new UserError(`the model ${folder} was imported by a newer bagelgraph (format ${version}, known is ${known}): update bagelgraph, or import the model again`);
+}
+
+export function busyImport(folder: string, pid: number): UserError {
+  return new UserError(`another process (${pid}) is importing into ${folder}: wait until it is done, or end it`);
+}
+
+export function foreignFolder(folder: string): UserError {
+  return new UserError(`${folder} is in the way: it is not left over from an import, so nothing in it was touched. Move it, or choose another folder with --to`);
+}
+
+export function occupied(folder: string, what: string): UserError {
+  return new UserError(`${folder} exists already (${what}). Remove it, or choose another folder with --to`);
+}
+
+/** Sizes in gigabytes of 10⁹ bytes, as disks are sold. */
+export function gigabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+export function tooLittleSpace(folder: string, needed: number, free: number): UserError {
+  return new UserError(`${gigabytes(needed)} are needed in ${folder}, ${gigabytes(free)} are free: make room, or choose a folder on another disk with --to`);
+}

@@ -111,8 +111,8 @@ export async function openWeights(files: readonly string[], config?: JsonSection
   return { name: files.length === 1 ? files[0]! : `${files[0]!} and ${files.length - 1} more`, opened, ...(await detectWeights(refs, config)) };
 }
 
-/** Opens a weights file; what is wrong with it is the user's to put right. */
-async function openFile(file: string): Promise<SafetensorsFile> {
+/** Opens one weights file; what is wrong with it is the user's to put right. */
+export async function openFile(file: string): Promise<SafetensorsFile> {
   await refuseGguf(file);
   try {
     return await openSafetensors(file);

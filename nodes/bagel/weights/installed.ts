@@ -4,13 +4,28 @@ import path from 'node:path';
 import { nearestNames } from '../../../engine/graph/nearest.ts';
 import { UserError } from '../errors.ts';
 import { findAutoencoder } from './find-files.ts';
-import { openModelFolder, type ModelFolder, type OpenOptions } from './folder.ts';
-import { isSingleFile, openSingleFile } from './single-file.ts';
+import { openFolderSource, openModelFolder, type ModelFolder, type ModelSource, type OpenOptions } from './folder.ts';
+import { refuseGguf } from './gguf.ts';
+import { isImported, openImported } from './imported.ts';
+import { isSingleFile, openSingleFile, openSingleFileSource } from './single-file.ts';
 
-/** Opens a model: a folder in the official layout, or a file that is a whole model. */
+/** Opens a model: an imported folder, a folder in the official layout, or a file that is a whole model. */
 export async function openModel(location: string, options: OpenOptions = {}): Promise<ModelFolder> {
+  if (await isImported(location)) return openImported(location);
   return location.endsWith('.safetensors') && (await isFile(location)) ? openSingleFile(path.resolve(location), options) : openModelFolder(location, options);
 }
+
+/** Opens what an import may be made from. Of a folder with several checkpoints the one file to take may be named. Throws a UserError saying what is wrong. */
+export async function openSource(location: string, options: OpenOptions = {}): Promise<ModelSource> {
+  if (await isImported(location)) throw new UserError(`${location} was imported already: import from the files it was made of`);
+  if (!(await isFile(location))) return openFolderSource(location, options);
+  await refuseGguf(location);
+  if (!location.endsWith('.safetensors')) throw new UserError(`${location} is no safetensors file: give a model folder, or the safetensors file of a checkpoint in one`);
+  return (await isSingleFile(location)) ? openSingleFileSource(path.resolve(location), options) : openFolderSource(path.dirname(path.resolve(location)), options, path.basename(location));
+}
+
+/** At the end of the name of a folder while it is imported or downloaded. */
+export const unfinishedSuffix = '.part';
 
 function placesIn(roots: readonly string[]): string[] {
   return roots.flatMap((root) => [root, path.join(root, 'bagel')]);
@@ -21,7 +36,8 @@ export async function listModels(roots: readonly string[]): Promise<string[]> {
   const names: string[] = [];
   for (const place of placesIn(roots)) {
     for (const name of await readdir(place).catch(() => [])) {
-      if ((await exists(path.join(place, name, 'llm_config.json'))) || (await isSingleFile(path.join(place, name)))) names.push(name);
+      if (name.endsWith(unfinishedSuffix)) continue;
+      if ((await exists(path.join(place, name, 'llm_config.json'))) || (await isImported(path.join(place, name))) || (await isSingleFile(path.join(place, name)))) names.push(name);
     }
   }
   return [...new Set(names)].sort();

@@ -75,8 +75,7 @@ function codeOf(value: number): number {
 
 /** The weight [outputs, inputs] that the codes stand for. */
 export function dequantizeChannels({ codes, scales }: QuantizedChannels, [outputs, inputs]: readonly [number, number]): Float32Array {
-  return Float32Array.from({ length: outputs * inputs }, (_, index) => {
-    const [output, i] = [Math.floor(index / inputs), index % inputs];
-    return (codes[i * outputs + output]! - 128) * scales[output]!;
-  });
+  const values = new Float32Array(outputs * inputs);
+  for (let i = 0; i < inputs; i++) for (let output = 0; output < outputs; output++) values[output * inputs + i] = (codes[i * outputs + output]! - 128) * scales[output]!;
+  return values;
 }

@@ -98,11 +98,16 @@ export function dequantizeBlocks({ packed, scales }: QuantizedBlocks, [outputs, 
   const blocks = blocksIn(inputs, block);
   const blockBytes = (block * bits) / 8;
   const steps = 2 ** (bits - 1);
-  return Float32Array.from({ length: outputs * inputs }, (_, index) => {
-    const [row, column] = [Math.floor(index / inputs), index % inputs];
-    const at = row * blocks + Math.floor(column / block);
-    const inner = column % block;
-    const byte = packed[at * blockBytes + (bits === 8 ? inner : inner >> 1)]!;
-    return ((bits === 8 ? byte : (byte >> (4 * (inner & 1))) & 15) - steps) * scales[at]!;
-  });
+  const values = new Float32Array(outputs * inputs);
+  for (let row = 0; row < outputs; row++) for (let i = 0; i < blocks; i++) {
+    const at = row * blocks + i;
+    const scale = scales[at]!;
+    const from = row * inputs + i * block;
+    const count = Math.min(block, inputs - i * block);
+    for (let inner = 0; inner < count; inner++) {
+      const byte = packed[at * blockBytes + (bits === 8 ? inner : inner >> 1)]!;
+      values[from + inner] = ((bits === 8 ? byte : (byte >> (4 * (inner & 1))) & 15) - steps) * scale;
+    }
+  }
+  return values;
 }
