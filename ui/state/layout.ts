@@ -1,5 +1,5 @@
 // Where nodes go: tidy from left to right by their links, aligned, distributed, snapped to a grid. Pure geometry; commands apply it.
-import type { Box, DocNode, GroupId, Layer, NodeId, Point, RerouteId } from './document.ts';
+import type { Box, DocNode, Layer, NodeId, Point } from './document.ts';
 import { boxAround, boxOf, titleHeight } from './selection.ts';
 import { orderOf, sourcesOf, targetsBySource } from './walk.ts';
 
@@ -126,13 +126,6 @@ export function snapToOthers(moving: Box, others: readonly Box[], within = 8): {
   };
   const [x, y] = [nearest(0), nearest(1)];
   return { by: [x?.by ?? 0, y?.by ?? 0], guides: [...(x === undefined ? [] : [{ axis: 'x' as const, at: x.at }]), ...(y === undefined ? [] : [{ axis: 'y' as const, at: y.at }])] };
-}
-
-/** Where moved items stand; everything that can be dragged. */
-export interface Moved {
-  readonly nodes: readonly NodeId[];
-  readonly groups: readonly GroupId[];
-  readonly reroutes: readonly RerouteId[];
 }
 
 /** Hundredths are enough, and files stay short. */

@@ -1,7 +1,7 @@
 // The slots that a node shows: those of its type, joined with what the document holds. Sockets come first, then widgets.
 // A subgraph's instance has a type made from its definition. Knows no drawing.
 import { isJsonArray, type Json } from '../../engine/formats/json.ts';
-import { inputBoundary, linksFrom, outputBoundary, type DocInput, type DocNode, type Document, type Layer, type LayerId, type LinkId, type NodeId, type SubgraphDefinition } from './document.ts';
+import { inputBoundary, layersOf, linksFrom, outputBoundary, type DocInput, type DocNode, type Document, type Layer, type LayerId, type LinkId, type NodeId, type SubgraphDefinition } from './document.ts';
 import type { InputType, NodeType, NodeTypes, Widget } from './node-types.ts';
 
 export interface InputSlot {
@@ -36,12 +36,27 @@ export function nodeTypeOf(document: Document, types: NodeTypes, type: string): 
 export function inputSlots(document: Document, types: NodeTypes, node: DocNode): readonly InputSlot[] {
   const type = nodeTypeOf(document, types, node.type);
   const own = new Map(node.inputs.map((input) => [input.name, input]));
-  if (type === undefined || node.type === 'PrimitiveNode') return node.inputs.map((input) => staleSlot(input, false));
+  if (type === undefined) return node.inputs.map((input) => staleSlot(input, false));
+  if (node.type === 'PrimitiveNode') return primitiveSlots(document, types, node);
   const declared = type.inputs.filter(({ name, isHidden }) => !isHidden || (own.get(name)?.link ?? null) !== null).map((input) => declaredSlot(input, own.get(input.name)));
   const names = new Set(type.inputs.map(({ name }) => name));
   // packs may take inputs that they do not declare (rest inputs): what is linked is shown
   const stale = node.inputs.filter(({ name, link }) => !names.has(name) && link !== null).map((input) => staleSlot(input, true));
   return [...declared.filter(({ widget }) => widget === undefined), ...stale, ...declared.filter(({ widget }) => widget !== undefined)];
+}
+
+/** A primitive has the widget of the first input that it feeds; unlinked it has none. */
+function primitiveSlots(document: Document, types: NodeTypes, node: DocNode): readonly InputSlot[] {
+  const layer = layersOf(document).find(([, { nodes }]) => nodes[node.id] === node)?.[1];
+  for (const link of layer === undefined ? [] : linksFrom(layer, node.id)) {
+    const target = layer!.nodes[link.to];
+    const name = target?.inputs[link.toSlot]?.name;
+    const input = target === undefined ? undefined : nodeTypeOf(document, types, target.type)?.inputs.find((other) => other.name === name);
+    if (input?.widget === undefined) continue;
+    const controls = input.widget.kind === 'choice' ? 2 : input.widget.kind === 'integer' || input.widget.kind === 'float' ? 1 : 0;
+    return [{ name: 'value', label: input.label ?? input.name, type: input.type, link: null, isOptional: true, isAdvanced: false, isStale: false, widget: { ...input.widget, controls } }];
+  }
+  return [];
 }
 
 function declaredSlot(input: InputType, own: DocInput | undefined): InputSlot {

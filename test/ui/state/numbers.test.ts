@@ -1,14 +1,18 @@
 // Number fields: arithmetic, bounds, steps, exact integers; and values that change after a run.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { convertWorkflow } from '../../../engine/formats/workflow.ts';
 import { calculate, readInteger } from '../../../ui/state/arithmetic.ts';
 import { runCommand } from '../../../ui/state/commands/commands.ts';
 import { emptyDocument, rootLayer } from '../../../ui/state/document.ts';
 import { History } from '../../../ui/state/history.ts';
 import type { Widget } from '../../../ui/state/node-types.ts';
 import { formatNumber, numberFor, parseNumber, stepNumber, type FloatWidget, type IntegerWidget } from '../../../ui/state/numbers.ts';
+import { readDocument } from '../../../ui/state/read-file.ts';
 import { applyValues, nextValue, nextValues } from '../../../ui/state/seeds.ts';
-import { comfyTypes } from './files.ts';
+import { inputSlots } from '../../../ui/state/slots.ts';
+import { writeDocument } from '../../../ui/state/write-file.ts';
+import { comfyTypes, pairs } from './files.ts';
 
 const value = (text: string, current?: number) => {
   const result = calculate(text, current);
@@ -105,5 +109,17 @@ describe('after a run', () => {
     expect(history.undoSteps.length).toBe(steps);
     while (history.undo());
     expect(Object.keys(history.document.root.nodes)).toEqual([]);
+  });
+  test("a primitive shows the widget of what it feeds, and its value changes as its file says", () => {
+    const workflow = pairs.map((pair) => readDocument(pair.get('workflow')!, comfyTypes).document).find(({ root }) => Object.values(root.nodes).some(({ id, type, mode, controls }) => type === 'PrimitiveNode' && mode === 0 && controls['value'] !== undefined && inputSlots({ ...emptyDocument(), root }, comfyTypes, root.nodes[id]!)[0]?.widget?.kind === 'integer'))!;
+    const primitive = Object.values(workflow.root.nodes).find(({ type, mode }) => type === 'PrimitiveNode' && mode === 0)!;
+    const [slot] = inputSlots(workflow, comfyTypes, primitive);
+    expect([slot!.name, slot!.widget!.kind, typeof primitive.values['value']]).toEqual(['value', 'integer', 'bigint']);
+    const history = new History(workflow);
+    runCommand(history, { kind: 'setControl', layer: rootLayer, node: primitive.id, input: 'value', control: { mode: 'increment' } }, comfyTypes);
+    runCommand(history, { kind: 'setValue', layer: rootLayer, node: primitive.id, input: 'value', value: 5n }, comfyTypes);
+    expect(nextValues(history.document, comfyTypes).find(({ node }) => node === primitive.id)!.value).toBe(6n);
+    const { nodes } = convertWorkflow(writeDocument(history.document, comfyTypes), comfyTypes.definitions).prompt;
+    expect([...nodes.values()].some(({ inputs }) => [...inputs.values()].includes(5n))).toBe(true);
   });
 });
