@@ -119,6 +119,7 @@ describe('after a run', () => {
     runCommand(history, { kind: 'setControl', layer: rootLayer, node: primitive.id, input: 'value', control: { mode: 'increment' } }, comfyTypes);
     runCommand(history, { kind: 'setValue', layer: rootLayer, node: primitive.id, input: 'value', value: 5n }, comfyTypes);
     expect(nextValues(history.document, comfyTypes).find(({ node }) => node === primitive.id)!.value).toBe(6n);
+    runCommand(history, { kind: 'setMode', layer: rootLayer, nodes: Object.keys(workflow.root.nodes), mode: 0 }, comfyTypes);
     const { nodes } = convertWorkflow(writeDocument(history.document, comfyTypes), comfyTypes.definitions).prompt;
     expect([...nodes.values()].some(({ inputs }) => [...inputs.values()].includes(5n))).toBe(true);
   });
