@@ -99,9 +99,11 @@ export class PromptRunner {
   restore(): void {
     const { store, log } = this.#options;
     const restored: QueuedPrompt[] = [];
+    const ended: string[] = [];
     for (const { id, number, clientId, state, kills } of store.open()) {
       if (state === 'running' && kills > 0) {
         store.end(id, endingWithError(id, 'InterruptedTwice', 'interrupted twice: the server was killed while this prompt ran, and again when it ran anew'));
+        ended.push(id);
         log(`prompt ${id} was running when the server was killed, for the second time: it ends with an error`);
         continue;
       }
@@ -112,13 +114,15 @@ export class PromptRunner {
       restored.push({ number, promptId: id, clientId, secrets: new Map() });
     }
     this.queue.add(...restored);
+    void this.#tellEnds(ended).catch(() => undefined); // the store has said why
     if (this.queue.isPaused) log(`the queue is paused with ${this.queue.remaining} prompts; POST /api/queue/resume starts it`);
   }
 
   /** Takes these prompts out of the queue; those that run go on. Resolves when that is stored. */
   async drop(promptIds: ReadonlySet<string>): Promise<void> {
-    for (const prompt of this.queue.take(promptIds)) this.#cancel(prompt);
-    await this.#options.store.committed();
+    const taken = this.queue.take(promptIds);
+    for (const prompt of taken) this.#cancel(prompt);
+    await this.#tellEnds(taken.map(({ promptId }) => promptId));
   }
 
   /** Ends one prompt, waiting or running. False when it has ended already or was never there. */
@@ -129,7 +133,7 @@ export class PromptRunner {
     if (state === 'waiting') {
       const [prompt] = this.queue.take(new Set([promptId]));
       this.#cancel(prompt ?? { promptId });
-      await store.committed();
+      await this.#tellEnds([promptId]);
     }
     return state === 'running' || state === 'waiting';
   }
@@ -270,7 +274,6 @@ export class PromptRunner {
   #cancel(prompt: QueuedPrompt | Pick<QueuedPrompt, 'promptId'>): void {
     if ('number' in prompt) this.#takeReady(prompt);
     this.#options.store.end(prompt.promptId, { state: 'cancelled', endedAt: Date.now() });
-    this.#tellEnd(prompt.promptId);
   }
 
   #storeNumbers(prompts: readonly QueuedPrompt[]): void {
@@ -286,6 +289,11 @@ export class PromptRunner {
     run?.messages?.close();
     this.#runs.delete(prompt);
     this.#tellEnd(prompt.promptId);
+  }
+
+  async #tellEnds(promptIds: readonly string[]): Promise<void> {
+    await this.#options.store.committed();
+    for (const id of promptIds) this.#tellEnd(id);
   }
 
   #tellEnd(promptId: string): void {
