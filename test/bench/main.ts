@@ -1,4 +1,4 @@
-// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
+// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices|durable]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
