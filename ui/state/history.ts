@@ -1,6 +1,7 @@
 // The edited document and its past: every edit is a step of patches that can be undone. A gesture of several edits is one step, typing
 // in one field merges, and what is no edit (a new seed after a run) is no step. Knows no commands beyond their outcome and no screen.
-import { applyPatches, enableMapSet, enablePatches, freeze, produceWithPatches, type Patch } from 'immer';
+import { enableMapSet, enablePatches, freeze, produceWithPatches, type Patch } from 'immer';
+import { applyPatches } from './apply-patches.ts';
 import { rootLayer, type Document, type EditableDocument, type LayerId } from './document.ts';
 import { Refusal, type Message } from './messages.ts';
 import { emptySelection, type Selection } from './selection.ts';
@@ -259,7 +260,7 @@ export class History {
 
   #move(patches: readonly Patch[], cause: 'undo' | 'redo', selection: Selection): void {
     const before = this.#document;
-    this.#document = applyPatches(before, patches as Patch[]);
+    this.#document = applyPatches(before, patches);
     this.#tell({ document: this.#document, before, patches, cause, selection });
   }
 

@@ -6,7 +6,7 @@ import { describeJson, isJsonArray, isJsonObject, type Json, type JsonObject } f
 import { emptyRecord, inputBoundary, outputBoundary, type DocGroup, type DocInput, type DocLink, type DocNode, type DocOutput, type DocReroute, type Document, type Layer, type LinkId, type Mode, type NodeId, type Port, type RerouteId, type SubgraphDefinition } from './document.ts';
 import { message, type Message } from './messages.ts';
 import type { NodeType, NodeTypes } from './node-types.ts';
-import { boxOfJson, farthest, idOf, limits, listAt, numberOf, objectAt, pairOf, present, slotOf, stringOf, textOf, typeText } from './read-parts.ts';
+import { boxOfJson, farthest, idOf, keep, limits, listAt, numberOf, objectAt, pairOf, present, slotOf, stringOf, textOf, typeText } from './read-parts.ts';
 import { nodeTypeOf, titleOf } from './slots.ts';
 import { readValues } from './widget-values.ts';
 
@@ -35,7 +35,7 @@ export function readDocument(json: Json, types: NodeTypes): ReadDocument {
     if (subgraphs[id] !== undefined) throw new FormatError(`definitions.subgraphs: two have the id ${id}`);
     subgraphs[id] = readSubgraph(entry, id, types);
   }
-  const untyped: Document = { root: readLayer(json, 'workflow', types, {}), subgraphs, raw: json, ...present({ form: readFormOf(json, notices) }) };
+  const untyped: Document = { root: readLayer(json, 'workflow', types, {}), subgraphs, raw: keep(json), ...present({ form: readFormOf(json, notices) }) };
   const document = withValues(untyped, types, notices);
   countRepairs(document, notices);
   const unknown = new Set(Object.values(document.root.nodes).filter(({ isUntyped }) => isUntyped === true).map(({ type }) => type));
@@ -88,13 +88,13 @@ function readSubgraph(json: JsonObject, id: string, types: NodeTypes): SubgraphD
   const where = `subgraph ${id}`;
   const inputs = readPorts(json, 'inputs', where);
   const outputs = readPorts(json, 'outputs', where);
-  return { id, name: stringOf(json.get('name')) ?? id, layer: readLayer(json, where, types, { inputs, outputs }), inputs, outputs, raw: json };
+  return { id, name: stringOf(json.get('name')) ?? id, layer: readLayer(json, where, types, { inputs, outputs }), inputs, outputs, raw: keep(json) };
 }
 
 function readPorts(json: JsonObject, key: string, where: string): readonly Port[] {
   return listAt(json, key, limits.slots, where).map((entry, i): Port => {
     const port = isJsonObject(entry) ? entry : new Map<string, Json>();
-    return { id: textOf(port.get('id')) ?? `${key}-${i}`, name: textOf(port.get('name')) ?? '', type: typeText(port.get('type')), raw: port, ...present({ label: stringOf(port.get('label')) }) };
+    return { id: textOf(port.get('id')) ?? `${key}-${i}`, name: textOf(port.get('name')) ?? '', type: typeText(port.get('type')), raw: keep(port), ...present({ label: stringOf(port.get('label')) }) };
   });
 }
 
@@ -118,7 +118,7 @@ function readLayer(json: JsonObject, where: string, types: NodeTypes, boundary: 
     lastNodeId: last('last_node_id', 'lastNodeId', Object.keys(nodes)),
     lastGroupId: last('last_group_id', 'lastGroupId', Object.keys(groups)),
     lastRerouteId: last('last_reroute_id', 'lastRerouteId', Object.keys(reroutes)),
-    raw: json,
+    raw: keep(json),
   };
 }
 
@@ -154,10 +154,10 @@ export function readNode(json: JsonObject, index: number, where: string): DocNod
     mode: (mode === 2 || mode === 4 ? mode : 0) as Mode,
     order: numberOf(json.get('order')) ?? index,
     flags: { ...(flags?.get('collapsed') === true ? { collapsed: true } : {}), ...(flags?.get('pinned') === true ? { pinned: true } : {}) },
-    properties: objectAt(json, 'properties') ?? new Map(),
+    properties: keep(objectAt(json, 'properties') ?? new Map<string, Json>()),
     inputs: listAt(json, 'inputs', limits.slots, `node ${id}`).map((input) => readInput(isJsonObject(input) ? input : new Map())),
     outputs: listAt(json, 'outputs', limits.slots, `node ${id}`).map((output) => readOutput(isJsonObject(output) ? output : new Map())),
-    values: emptyRecord(), controls: emptyRecord(), raw: json,
+    values: emptyRecord(), controls: emptyRecord(), raw: keep(json),
     ...present({ title: stringOf(json.get('title')), color: stringOf(json.get('color')), bgcolor: stringOf(json.get('bgcolor')), shape: numberOf(json.get('shape')) }),
   };
 }
@@ -165,13 +165,13 @@ export function readNode(json: JsonObject, index: number, where: string): DocNod
 function readInput(json: JsonObject): DocInput {
   const widget = objectAt(json, 'widget');
   return {
-    name: textOf(json.get('name')) ?? '', type: typeText(json.get('type')), link: textOf(json.get('link')) ?? null, raw: json,
+    name: textOf(json.get('name')) ?? '', type: typeText(json.get('type')), link: textOf(json.get('link')) ?? null, raw: keep(json),
     ...present({ label: stringOf(json.get('label')), shape: numberOf(json.get('shape')), widget: widget && (textOf(widget.get('name')) ?? textOf(json.get('name')) ?? '') }),
   };
 }
 
 function readOutput(json: JsonObject): DocOutput {
-  return { name: textOf(json.get('name')) ?? '', type: typeText(json.get('type')), raw: json, ...present({ label: stringOf(json.get('label')), shape: numberOf(json.get('shape')) }) };
+  return { name: textOf(json.get('name')) ?? '', type: typeText(json.get('type')), raw: keep(json), ...present({ label: stringOf(json.get('label')), shape: numberOf(json.get('shape')) }) };
 }
 
 interface SavedLink {
@@ -192,7 +192,7 @@ function readLink(json: Json, where: string): SavedLink | undefined {
   const [linkId, source, target] = [idOf(id, `${where}: links`), textOf(from), textOf(to)];
   const slot = slotOf(fromSlot ?? 0n);
   if (linkId === undefined || source === undefined || target === undefined || slot === undefined) return undefined;
-  return { id: linkId, from: source, fromSlot: slot, to: target, toSlot: slotOf(toSlot ?? 0n) ?? 0, type: typeText(type), raw: json, ...present({ parent: textOf(parent) }) };
+  return { id: linkId, from: source, fromSlot: slot, to: target, toSlot: slotOf(toSlot ?? 0n) ?? 0, type: typeText(type), raw: keep(json), ...present({ parent: textOf(parent) }) };
 }
 
 /** Makes inputs and links agree. An input's link counts; a link that no input names, or that comes from nowhere, is none. */
@@ -243,7 +243,7 @@ function readGroups(json: JsonObject, where: string): Record<string, DocGroup> {
     const saved = idOf(entry.get('id'), `${where}: groups`);
     const id = saved !== undefined && groups[saved] === undefined ? saved : String(++next);
     const flags = objectAt(entry, 'flags');
-    groups[id] = { id, title: textOf(entry.get('title')) ?? '', box: boxOfJson(entry.get('bounding')), raw: entry, ...present({ color: stringOf(entry.get('color')), fontSize: numberOf(entry.get('font_size'), 4, 400) }), ...(flags?.get('pinned') === true ? { isPinned: true } : {}) };
+    groups[id] = { id, title: textOf(entry.get('title')) ?? '', box: boxOfJson(entry.get('bounding')), raw: keep(entry), ...present({ color: stringOf(entry.get('color')), fontSize: numberOf(entry.get('font_size'), 4, 400) }), ...(flags?.get('pinned') === true ? { isPinned: true } : {}) };
   }
   return groups;
 }
@@ -255,7 +255,7 @@ function readReroutes(json: JsonObject, where: string): Record<RerouteId, DocRer
   for (const entry of entries) {
     const id = isJsonObject(entry) ? idOf(entry.get('id'), `${where}: reroutes`) : undefined;
     if (!isJsonObject(entry) || id === undefined || read[id] !== undefined) continue;
-    read[id] = { id, pos: pairOf(entry.get('pos'), -farthest, [0, 0]), raw: entry, ...present({ parent: textOf(entry.get('parentId')) }) };
+    read[id] = { id, pos: pairOf(entry.get('pos'), -farthest, [0, 0]), raw: keep(entry), ...present({ parent: textOf(entry.get('parentId')) }) };
   }
   const isSound = soundChains(read);
   const reroutes = emptyRecord<DocReroute>();

@@ -56,6 +56,11 @@ export function boxOfJson(json: Json | undefined): Box {
   return [numberOf(numbers[0]) ?? 0, numberOf(numbers[1]) ?? 0, numberOf(numbers[2], 0) ?? 140, numberOf(numbers[3], 0) ?? 80];
 }
 
+/** Marks JSON as never to change, so that nobody looks into it again to freeze it. */
+export function keep<T extends Json>(json: T): T {
+  return Object.freeze(json);
+}
+
 /** A member that is a list, or nothing. Throws for another shape and for one that is too long. */
 export function listAt(json: JsonObject | undefined, key: string, most: number, where: string): readonly Json[] {
   const list = json?.get(key) ?? [];

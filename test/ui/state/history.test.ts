@@ -1,5 +1,6 @@
 // Steps, gestures, merging, bounds and what is dirty, on a history alone.
 import { describe, expect, test } from 'vitest';
+import { applyPatches } from '../../../ui/state/apply-patches.ts';
 import { runCommand, runCommands, type Command } from '../../../ui/state/commands/commands.ts';
 import { emptyDocument, rootLayer } from '../../../ui/state/document.ts';
 import { History, patchesOf, type Change, type HistoryOptions } from '../../../ui/state/history.ts';
@@ -148,4 +149,21 @@ test('patches are told by layer', () => {
 test('every message has its words, and what is in braces is filled in', () => {
   expect(say({ code: 'connect.wrong-type', params: { from: 'IMAGE', to: 'MASK' } })).toBe('IMAGE does not fit MASK.');
   expect(say({ code: 'connect.wrong-type', params: {} })).toContain('{from}');
+});
+
+describe('patches', () => {
+  const before = Object.freeze({ list: Object.freeze([1, 2, 3]), deep: Object.freeze({ a: Object.freeze({ b: 1 }), other: Object.freeze({}) }) });
+  test('share what they do not touch, and change what they bring only in a copy', () => {
+    const brought = Object.freeze({ c: Object.freeze({ d: 1 }) });
+    const after = applyPatches<object>(before, [
+      { op: 'add', path: ['deep', 'new'], value: brought }, { op: 'replace', path: ['deep', 'new', 'c', 'd'], value: 2 }, { op: 'remove', path: ['deep', 'a'] },
+      { op: 'add', path: ['list', 1], value: 9 }, { op: 'remove', path: ['list', 0] }, { op: 'replace', path: ['list', 'length'], value: 2 }, { op: 'replace', path: ['list', 0], value: 8 },
+    ]) as typeof before;
+    expect(after).toEqual({ list: [8, 2], deep: { new: { c: { d: 2 } }, other: {} } });
+    expect([brought.c.d, after.deep.other === before.deep.other, Object.isFrozen(after.deep), before.list]).toEqual([1, true, true, [1, 2, 3]]);
+  });
+  test('reach no prototype and nothing that is not there', () => {
+    expect(() => applyPatches<object>(before, [{ op: 'add', path: ['__proto__', 'polluted'], value: 1 }])).toThrow('prototype');
+    expect(() => applyPatches<object>(before, [{ op: 'add', path: ['missing', 'x'], value: 1 }])).toThrow('holds nothing');
+  });
 });
