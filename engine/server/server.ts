@@ -21,7 +21,9 @@ import { addSystemRoutes } from './comfy/system.ts';
 import { addUserRoutes } from './comfy/userdata.ts';
 import { addViewRoutes } from './comfy/views.ts';
 import { EventLog } from './jobs/event-log.ts';
+import { addJobRoutes } from './jobs/routes.ts';
 import { FormRuns } from './jobs/run-form.ts';
+import { Webhooks, type WebhookOptions } from './jobs/webhooks.ts';
 import { Logbook } from './logbook.ts';
 import { Web } from './web.ts';
 
@@ -52,6 +54,8 @@ export interface ServerOptions {
   readonly previewSide?: number;
   readonly hidesMetadata?: boolean;
   readonly argv?: readonly string[];
+  /** Who is told when a job has ended. */
+  readonly webhooks?: WebhookOptions;
   readonly onEvent?: (event: RunEvent) => void;
   readonly write?: (text: string) => void;
 }
@@ -93,8 +97,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const prompts = new Prompts({ engine, registry, environment, runner, store });
   const templates = options.templates ?? new Map<string, string>();
   const forms = new FormRuns({ engine, registry, environment, runner, prompts, store, events, places: { user: folders.user, templates }, tempFolder: folders.temp });
+  const webhooks = new Webhooks({ ...options.webhooks, store, forms, log: logbook.log });
+  runner.onEnded.add((job) => webhooks.tell(job));
   addRoutes({
-    web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes, events, forms,
+    web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes, events, forms, webhooks,
     packs: options.packs ?? [], templates, frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],
   });
   const sockets = new SocketServer({ access, clients, runner, features: featuresOf({ maxUploadBytes }), log: logbook.log });
@@ -121,6 +127,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const haveEnded = await runner.close(graceMs); // meanwhile prompts are answered with 503, all else as ever
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
       sockets.close();
+      webhooks.close();
       for (const server of servers) {
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 500).unref();
@@ -134,6 +141,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 function addRoutes(site: Site): void {
   addQueueRoutes(site);
+  addJobRoutes(site);
   addViewRoutes(site);
   addSystemRoutes(site);
   addUserRoutes(site);

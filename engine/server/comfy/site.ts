@@ -5,6 +5,7 @@ import type { NodeRegistry } from '../../graph/registry.ts';
 import type { Store } from '../../store/store.ts';
 import type { EventLog } from '../jobs/event-log.ts';
 import type { FormRuns } from '../jobs/run-form.ts';
+import type { Webhooks } from '../jobs/webhooks.ts';
 import type { Logbook } from '../logbook.ts';
 import type { Web } from '../web.ts';
 import type { History } from './history.ts';
@@ -48,6 +49,7 @@ export interface Site {
   readonly events: EventLog;
   /** Runs of workflows by their forms. */
   readonly forms: FormRuns;
+  readonly webhooks: Webhooks;
   readonly logbook: Logbook;
   readonly folders: SiteFolders;
   readonly packs: readonly SitePack[];

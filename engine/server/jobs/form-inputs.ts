@@ -5,8 +5,8 @@ import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { findNode, withInput, type ApiPrompt } from '../../formats/api.ts';
 import { FormatError } from '../../formats/errors.ts';
-import type { Form } from '../../formats/forms.ts';
-import { isJsonObject, parseJson, type Json } from '../../formats/json.ts';
+import type { Form, FormInput } from '../../formats/forms.ts';
+import { isJsonObject, jsonOf, parseJson, type Json } from '../../formats/json.ts';
 import { nearestNames } from '../../graph/nearest.ts';
 import type { InputSpec, Registry } from '../../graph/node.ts';
 import { FormRunError } from './errors.ts';
@@ -38,6 +38,19 @@ export async function fillForm(prompt: ApiPrompt, form: Form | undefined, values
     filled = withInput(filled, node, input, await literalOf(name, value, spec, tempFolder));
   }
   return { prompt: filled, names };
+}
+
+/** An input as lists show it: what it takes and what it is when it is not given. */
+export function describeInput({ name, node, input }: FormInput, prompt: ApiPrompt, registry: Registry): Json {
+  const written = prompt.nodes.get(node);
+  const spec = registry.get(written?.class_type ?? '')?.inputs[input];
+  const value = written?.inputs.get(input) ?? spec?.default;
+  const choices = Array.isArray(spec?.choices) ? (spec.choices as readonly Json[]) : undefined;
+  return new Map<string, Json>([
+    ['name', name], ['node', node], ['input', input], ['type', spec?.type.name ?? '*'], ['is_picture', spec?.ui?.['image_upload'] === true],
+    ...(value === undefined ? [] : [['value', value] as const]), ...(spec?.min === undefined ? [] : [['minimum', jsonOf(spec.min)] as const]), ...(spec?.max === undefined ? [] : [['maximum', jsonOf(spec.max)] as const]),
+    ...(choices === undefined ? [] : [['choices', choices] as const]),
+  ]);
 }
 
 /** By the form's name, else NODE.INPUT, the node by its id or its unique title. */

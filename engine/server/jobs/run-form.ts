@@ -21,8 +21,8 @@ import type { PromptRunner } from '../comfy/runner.ts';
 import { readRequest } from '../comfy/requests.ts';
 import { FormRunError, formProblemOf, type FormProblem } from './errors.ts';
 import type { EventLog } from './event-log.ts';
-import { fillForm, type FilledPrompt, type FormValues } from './form-inputs.ts';
-import { readSaved, type WorkflowPlaces } from './saved-workflows.ts';
+import { describeInput, fillForm, type FilledPrompt, type FormValues } from './form-inputs.ts';
+import { listSaved, readSaved, type WorkflowPlaces } from './saved-workflows.ts';
 
 export interface FormRequest {
   /** The editor's form, the API form, or the name of a saved workflow. */
@@ -63,6 +63,8 @@ export interface FormResult {
 
 export interface FormRun {
   readonly id: string;
+  /** False where the id was accepted before. */
+  readonly isNew: boolean;
   /** Resolves when the job has its final entry; rejects with the signal's reason when that comes first. */
   ended(signal?: AbortSignal): Promise<FormResult>;
   /** Run events from the first on, until the last or until `signal` aborts; those that are not kept any more are passed over. */
@@ -111,7 +113,7 @@ export class FormRuns {
     ]);
     const body = new Map<string, Json>([['prompt', promptJson(filled.prompt)], ['prompt_id', id], ['extra_data', extra], ...(clientId === undefined ? [] : [['client_id', clientId] as const]), ...(isFirst ? [['front', true] as const] : [])]);
     refuse(await prompts.post(encodeJson(body)));
-    return this.run(id)!;
+    return { ...this.run(id)!, isNew: true };
   }
 
   /** A job that was accepted, by whatever way; undefined when there is none. */
@@ -119,7 +121,7 @@ export class FormRuns {
     const { store, runner, events } = this.#options;
     if (store.get(id) === undefined) return undefined;
     return {
-      id,
+      id, isNew: false,
       ended: async (signal) => {
         await this.#ended(id, signal);
         return this.result(id)!;
@@ -142,6 +144,22 @@ export class FormRuns {
       id, state: job.state, outputs: outputsOf(result === undefined ? undefined : parseJson(result), request === undefined ? undefined : namedOutputs(request)),
       ...(failure === undefined ? {} : { error: { message: failure.message, ...(failure.node === '' ? {} : { node: failure.node, title: failure.type }) } }),
     };
+  }
+
+  /** All saved workflows with what their forms take, for lists. One that cannot be read says why. */
+  async list(): Promise<Json> {
+    const { places, registry } = this.#options;
+    return Promise.all((await listSaved(places)).map(async ({ name, source }) => {
+      const known: [string, Json][] = [['name', name], ['source', source]];
+      try {
+        const { json } = await readSaved(name, places);
+        const form = formOf(json);
+        const { prompt } = await this.#read(json);
+        return new Map<string, Json>([...known, ['inputs', (form?.inputs ?? []).map((input) => describeInput(input, prompt, registry))], ['outputs', (form?.outputs ?? []).map((output) => new Map(Object.entries(output)))]]);
+      } catch (error) {
+        return new Map<string, Json>([...known, ['inputs', []], ['outputs', []], ['problem', (error as Error).message]]);
+      }
+    }));
   }
 
   async #read(json: Json): Promise<{ readonly prompt: ApiPrompt; workflowFor(changed: ApiPrompt): Json | undefined }> {
