@@ -18,7 +18,7 @@ import { createPictures } from './pictures.ts';
 import { createPointerLayer } from './pointer-layer.ts';
 import { Scene } from './scene.ts';
 import { createShownOutputs } from './shown.ts';
-import { Stage } from './stage.ts';
+import { Stage, type SceneNode } from './stage.ts';
 import { readTheme } from './theme.ts';
 import { watchSize } from './size.ts';
 import { clampScale, fitBox, panBy, toCanvas, toGraph, visibleBox, zoomAt } from './view.ts';
@@ -107,7 +107,7 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
 
   /** After drawing, for then it is known what is in sight. Fields keep their places in graph coordinates while the view moves. */
   function tellWidgets(): void {
-    const places = stage.ds.scale < settings.fieldScale ? [] : widgetPlaces(scene.nodes, visibleBox(viewNow(), size.width, size.height));
+    const places = stage.ds.scale < settings.fieldScale ? [] : widgetPlaces(stage.visible_nodes as SceneNode[], (node) => shown.of(node).text !== undefined);
     if (samePlaces(told, places)) return;
     told = places;
     options.onWidgets?.(places);
@@ -223,6 +223,7 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
 function createSurface(element: HTMLElement): HTMLCanvasElement {
   const surface = element.ownerDocument.createElement('canvas');
   Object.assign(surface.style, { position: 'absolute', inset: '0', width: '100%', height: '100%', display: 'block', touchAction: 'none', outline: 'none' });
+  surface.getContext('2d', { alpha: false }); // litegraph gets the same one; nothing shines through, which costs less to compose
   surface.tabIndex = 0;
   surface.setAttribute('role', 'application');
   element.prepend(surface);

@@ -43,6 +43,7 @@ export class Scene {
   readonly groups = new Map<GroupId, SceneGroup>();
   readonly reroutes = new Map<RerouteId, Point>();
   readonly #options: SceneOptions;
+  #links: readonly SceneLink[] | undefined;
   document!: Document;
   layerId!: LayerId;
   types!: NodeTypes;
@@ -69,8 +70,10 @@ export class Scene {
     return this.graph._nodes;
   }
 
+  /** Listed once between changes: it is asked for in every frame. */
   links(): readonly SceneLink[] {
-    return Object.values(this.graph.links);
+    this.#links ??= Object.values(this.graph.links);
+    return this.#links;
   }
 
   /** Everything anew: another document, layer or set of node types. */
@@ -84,6 +87,7 @@ export class Scene {
   #rebuild(): void {
     this.rebuilds += 1;
     const { layer } = this;
+    this.#links = undefined;
     this.graph.clear();
     this.groups.clear();
     this.reroutes.clear();
@@ -219,6 +223,7 @@ export class Scene {
   }
 
   #putLink(id: LinkId): void {
+    this.#links = undefined;
     const doc = this.layer.links[id];
     if (doc === undefined) {
       delete this.graph.links[id];

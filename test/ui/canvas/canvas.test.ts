@@ -318,6 +318,34 @@ describe.skipIf(chromiumPath === undefined)('the canvas in Chromium', () => {
     expect(await steps()).toBe(1);
   });
 
+  test('settings: everything snaps to a grid, links are hidden, nothing can be edited', async () => {
+    const set = (settings: object) => open.page.evaluate(`editor.canvas.setSettings(${JSON.stringify(settings)})`);
+    await set({ snap: { gridStep: 10, guides: false } });
+    await drag(title(300, 300), { x: title(300, 300).x + 33, y: title(300, 300).y + 26 });
+    expect((await document()).nodes['4']!.pos).toEqual([330, 330]);
+    await set({ snap: { gridStep: 0, guides: true }, linkStyle: 'hidden' });
+    const [a, b] = [await slot('1', 'out', 0), await slot('2', 'in', 'image')];
+    const between = `canvas.targetAt({ x: ${(a.x + b.x) / 2}, y: ${a.y} })`;
+    expect(await ask(between)).toEqual({ kind: 'empty' });
+    await set({ linkStyle: 'spline', isReadOnly: true });
+    expect(await ask(between)).toEqual({ kind: 'link', link: '1' });
+    await drag(title(40, 80), { x: title(40, 80).x + 33, y: title(40, 80).y + 26 });
+    await drag(a, await slot('4', 'in', 'b'));
+    await set({ isReadOnly: false });
+    expect(await steps()).toBe(1);
+  });
+
+  test('inside a subgraph its own inputs and outputs are places to link to', async () => {
+    await ask("run({ kind: 'createSubgraph', layer: '', nodes: ['2'], name: 'Inside', id: '7f2c1c7e-0000-4000-8000-000000000001' })");
+    await ask("enter('7f2c1c7e-0000-4000-8000-000000000001')");
+    expect(await ask('canvas.perf().nodes')).toBe(3);
+    await drag(await slot('-10', 'out', 0), await slot('-20', 'in', 0));
+    expect((await commands()).map((one) => [(one as { from: object }).from, (one as { to: { node: string } }).to.node])).toEqual([[{ node: '-10', slot: 0 }, '-20']]);
+    await open.page.mouse.move(300, 300);
+    expect(await ask('canvas.differences()')).toEqual([]);
+    await ask("enter('')");
+  });
+
   test('a document that changes under a drag ends as the document says', async () => {
     await drag(title(40, 80), { x: 300, y: 400 }, { keep: true });
     await ask("run({ kind: 'removeItems', layer: '', nodes: ['1'] })");

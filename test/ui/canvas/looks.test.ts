@@ -145,6 +145,8 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
     await expect.poll(count).toBe(0);
     await open.page.evaluate('editor.canvas.setView({ scale: 1, offset: [-560, 0] })');
     await expect.poll(count).toBe(1);
+    await open.page.evaluate("editor.canvas.setText('3', 'a thought')");
+    await expect.poll(count).toBe(2);
   }));
 
   test('the minimap shows every node and the part in sight, and moves the view', () => withPage({ css: '#map { position: absolute; right: 10px; bottom: 10px; width: 200px; height: 120px; }' }, async (open) => {

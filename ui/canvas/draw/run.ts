@@ -38,7 +38,7 @@ export function drawBadges(ctx: Context, node: SceneNode, run: NodeRun, { theme,
   setFont(ctx, `11px ${theme.fontFamily}`);
   ctx.textAlign = 'right';
   ctx.fillStyle = run.status === 'failed' ? theme.error : theme.textMuted;
-  ctx.fillText(fitText(ctx, texts.join(' · '), node.size[0]!), node.size[0]! - 2, -titleHeight - 6);
+  ctx.fillText(fitText(ctx, texts.join(' · '), node.size[0]!), node.size[0]! - 2, -titleHeight - 9);
 }
 
 function badgeText(run: NodeRun, words: Look['words']): string | undefined {

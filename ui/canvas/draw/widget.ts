@@ -21,21 +21,23 @@ function drawWidget(ctx: Context, node: SceneNode, { input, part, box: [x, y, wi
   const slot = node.inputSlots.find(({ name }) => name === input);
   const widget = slot?.widget;
   if (slot === undefined || widget === undefined) return;
-  const { theme } = look;
   const isLinked = slot.link !== null;
   const alpha = ctx.globalAlpha;
   if (isLinked) ctx.globalAlpha = alpha * 0.55;
-  ctx.fillStyle = theme.field;
-  ctx.strokeStyle = theme.fieldBorder;
-  ctx.lineWidth = 1;
-  ctx.beginPath();
-  ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 4);
-  ctx.fill();
-  ctx.stroke();
+  drawField(ctx, x, y, width, height, look);
   // all text is shortened to its place: nothing needs to be clipped
   if (part === 'value') drawValue(ctx, node, slot.label, widget, input, isLinked, [x, y, width, height], look);
   else drawSide(ctx, node, part, input, [x, y, width, height], look);
   ctx.globalAlpha = alpha;
+}
+
+/** A frame with blunt corners, of rectangles alone: round ones took half the time of a frame, for a pixel nobody sees. */
+function drawField(ctx: Context, x: number, y: number, width: number, height: number, { theme }: Look): void {
+  ctx.fillStyle = theme.fieldBorder;
+  ctx.fillRect(x + 1, y, width - 2, height);
+  ctx.fillRect(x, y + 1, width, height - 2);
+  ctx.fillStyle = theme.field;
+  ctx.fillRect(x + 1, y + 1, width - 2, height - 2);
 }
 
 type Rectangle = readonly [x: number, y: number, width: number, height: number];
