@@ -19,6 +19,7 @@ const architecture: Architecture = {
     'engine/exec': { may: ['engine/graph', 'engine/formats/json.ts', 'engine/tensor/tensor.ts', 'engine/device/scoped.ts', 'engine/device/move.ts'], types: ['engine/device', 'engine/image', 'engine/store'] },
     'engine/store': { may: [], types: ['engine/exec'] },
     'engine/server': { may: ['engine/formats', 'engine/graph', 'engine/exec', 'engine/image', 'engine/store'] },
+    'engine/client': { may: ['engine/formats'], types: ['engine/server/jobs/protocol.ts'], browser: true },
     'engine/cli': { may: ['engine'] },
     'engine/main.ts': { may: ['engine'] },
     'nodes/core': { may: packFolders },

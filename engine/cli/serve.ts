@@ -15,6 +15,7 @@ import { modelFolders, packageRoot } from './folders.ts';
 import { deviceOptions } from './options.ts';
 import { namedIn, openState, stateOptions, stopGraceMs } from './state.ts';
 import { claimTempFolder } from './temp-folder.ts';
+import { webhookOptions, webhooksOf } from './webhook-options.ts';
 
 const text = (value: string, description: string): CommandOption => ({ type: 'string', value, description });
 const flag = (description: string): CommandOption => ({ type: 'boolean', description });
@@ -36,6 +37,7 @@ const options: Record<string, CommandOption> = {
   'extra-model-paths-config': { ...text('FILE', 'more model folders, as in ComfyUI\'s extra_model_paths.yaml'), multiple: true },
   model: text('DIR', 'model folder, or its name below models/'),
   ...stateOptions,
+  ...webhookOptions,
   concurrency: text('N', 'prompts of different clients that run at once (default 1)'),
   'cache-classic': flag('keep the results of the last prompt only'),
   'cache-lru': text('N', 'keep the results of N nodes; 0 = classic'),
@@ -89,6 +91,7 @@ export const serveCommand: HostCommand = {
         previewSide: previewSideOf(args),
         hidesMetadata: args.options['disable-metadata'] === true,
         argv: process.argv.slice(1),
+        webhooks: webhooksOf(args),
         ...(isVerbose ? { onEvent: (event) => {
           const line = debugLine(event);
           if (line !== undefined) say(`${line}\n`);
