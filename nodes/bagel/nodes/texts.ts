@@ -15,9 +15,11 @@ const finerInputs = {
 
 const inputs = { model: { type: BAGEL_MODEL }, context: { type: BAGEL_CONTEXT }, ...textInputs(512), seed: { ...seedInput, optional: true }, ...finerInputs } as const;
 
-/** Generates behind a context, streaming to the client. */
-/** Stops at a begin token as well as at an end token: the reference keeps what stands between the first two. */
-async function generate(read: Context, options: TextOptions, context: NodeContext): Promise<string> {
+/**
+ * Generates behind a context, streaming to the client. Stops at a begin token as well as at an end token: the reference keeps what stands
+ * between the first two.
+ */
+async function generate(read: Context, options: TextOptions, context: NodeContext): Promise<{ readonly text: string; readonly tokens: number }> {
   const { bos } = read.model.config.specialTokens;
   const tokenizer = await read.model.tokenizer();
   const stream = tokenizer.stream();
@@ -33,7 +35,7 @@ async function generate(read: Context, options: TextOptions, context: NodeContex
     await context.progress(++count, options.maxTokens);
   }
   say(stream.end());
-  return text;
+  return { text, tokens: count };
 }
 
 export const generateText = defineNode({
@@ -42,8 +44,12 @@ export const generateText = defineNode({
   description: 'Answers behind a context.',
   category: 'BAGEL/text',
   inputs,
-  outputs: [{ name: 'text', type: STRING }],
-  run: async (values, context) => [await generate(contextOf(values.model, values.context), textOptions(values, values.seed ?? 0n), context)],
+  outputs: [{ name: 'text', type: STRING }, { name: 'tokens_read', type: INT }, { name: 'tokens_written', type: INT }],
+  async run(values, context) {
+    const read = contextOf(values.model, values.context);
+    const { text, tokens } = await generate(read, textOptions(values, values.seed ?? 0n), context);
+    return [text, read.length, tokens];
+  },
 });
 
 export const think = defineNode({
@@ -55,7 +61,7 @@ export const think = defineNode({
   outputs: [{ name: 'text', type: STRING }, { name: 'context', type: BAGEL_CONTEXT }],
   async run(values, context) {
     const read = contextOf(values.model, values.context);
-    const thought = await generate(read, textOptions(values, values.seed ?? 0n), context);
+    const { text: thought } = await generate(read, textOptions(values, values.seed ?? 0n), context);
     return [thought, await readText(read, thought, workOf(context, values.model))];
   },
 });
