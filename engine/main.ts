@@ -9,6 +9,7 @@ import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
 import { infoCommands } from './cli/info.ts';
 import { customNodeFolders, loadOtherPacks, loadPacks, type LoadedPack } from './cli/packs.ts';
+import { planCommand } from './cli/plan.ts';
 import { runCommand } from './cli/run.ts';
 import { serveCommand } from './cli/serve.ts';
 import { nearestNames } from './graph/nearest.ts';
@@ -70,7 +71,7 @@ function customFolders(words: readonly string[]): readonly string[] {
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
   const commands = new Map<string, HostCommand>();
-  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, convertCommand, serveCommand, ...infoCommands]) {
+  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, planCommand, convertCommand, serveCommand, ...infoCommands]) {
     if (commands.has(command.name)) throw new UsageError(`two node packs bring a command called ${command.name}: load only one of them`);
     commands.set(command.name, command);
   }

@@ -80,7 +80,7 @@ async function runWorkflow(file: WorkflowFile, inputs: Readonly<Record<string, L
 const silent = { write: () => undefined, isTTY: false, columns: 80 };
 
 /** Form inputs, --model, --set and --seed, in this order: what is said most exactly wins. */
-function changePrompt(prompt: ApiPrompt, workflow: Json, inputs: Readonly<Record<string, Literal>>, args: CommandArguments, registry: NodeRegistry): ApiPrompt {
+export function changePrompt(prompt: ApiPrompt, workflow: Json, inputs: Readonly<Record<string, Literal>>, args: CommandArguments, registry: NodeRegistry): ApiPrompt {
   let changed = prompt;
   if (Object.keys(inputs).length > 0) {
     const form = readForm(workflow);

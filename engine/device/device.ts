@@ -42,6 +42,30 @@ export interface Program {
   /** An ONNX model whose external data locations are absolute paths without the leading slash. */
   readonly bytes: Uint8Array;
   readonly options?: ProgramOptions;
+  /** What a run of it would take and give; only a planning device asks. */
+  readonly forecast?: Forecaster;
+}
+
+/** What is known of a feed without computing: its type and shape, and the data of what comes from the host. */
+export interface FeedShape {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly data?: Tensor['data'];
+}
+
+export interface Forecast {
+  readonly outputs: Readonly<Record<string, { readonly dtype: DType; readonly shape: Shape }>>;
+  readonly flops: number;
+  /** Bytes that are read once a run whatever the rows: weights and cached rows. */
+  readonly readBytes: number;
+  /** Largest intermediate values. */
+  readonly scratchBytes: number;
+}
+
+export interface Forecaster {
+  /** Bytes of the program's weights once loaded. */
+  readonly weightBytes: number;
+  of(feeds: Readonly<Record<string, FeedShape>>): Forecast;
 }
 
 export interface ProgramOptions {

@@ -1,7 +1,9 @@
 // An autoencoder without a model around it: pictures to latents and back. The value of VAE.
+import type { Forecaster } from '../../engine/device/device.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
 import { buildAutoencoderPart, planAutoencoderCuts, type AutoencoderCuts } from './model/autoencoder-parts.ts';
 import type { BagelConfig } from './model/config.ts';
+import { forecastOf } from './model/forecast.ts';
 import { PartRunner } from './part-runner.ts';
 import type { AutoencoderFile } from './weights/autoencoder-file.ts';
 
@@ -35,5 +37,9 @@ export class Autoencoder extends PartRunner implements Autoencoding {
 
   part(name: string): Part {
     return buildAutoencoderPart(name, { config: this.config, weights: { vae: this.#file.refs }, cuts: this.cuts });
+  }
+
+  protected override forecast(part: Part): Forecaster {
+    return forecastOf(part, { config: this.config, cuts: this.cuts, expandWeights: this.expandsWeights });
   }
 }

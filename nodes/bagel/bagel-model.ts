@@ -1,9 +1,11 @@
 // A loaded BAGEL: its folder, the sessions of its parts on each device, and the contexts that are still alive. The value of BAGEL_MODEL.
 // Nothing here knows nodes.
+import type { Forecaster } from '../../engine/device/device.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
 import type { Context } from './context.ts';
 import { UserError } from './errors.ts';
 import type { BagelConfig } from './model/config.ts';
+import { forecastOf } from './model/forecast.ts';
 import { buildPart, planCuts, type Cuts, type ModelWeights } from './model/parts.ts';
 import { blocksOf, onOneDevice, type Placement } from './placement.ts';
 import { PartRunner, type ModelOptions } from './part-runner.ts';
@@ -54,5 +56,9 @@ export class BagelModel extends PartRunner {
       throw new UserError(`the model ${this.name} comes without its autoencoder: put ae.safetensors beside it or into models/vae, or use VAE Encode and VAE Decode with a VAE that was loaded apart`);
     }
     return buildPart(name, this.config, this.#weights, this.cuts);
+  }
+
+  protected override forecast(part: Part): Forecaster {
+    return forecastOf(part, { config: this.config, cuts: this.cuts, expandWeights: this.expandsWeights });
   }
 }

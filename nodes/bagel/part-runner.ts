@@ -1,6 +1,6 @@
 // Runs parts by name on devices: each is traced and loaded at its first use, once a device, and again after its worker was lost.
 // What the parts are, subclasses know; nothing here knows nodes.
-import type { Device, Feed, Fetch, Handle, Held, Session } from '../../engine/device/device.ts';
+import type { Device, Feed, Fetch, Forecaster, Handle, Held, Session } from '../../engine/device/device.ts';
 import { isSpread } from '../../engine/device/spread.ts';
 import { encodeModel } from '../../engine/onnx/protobuf.ts';
 import { dumpPart } from '../../engine/onnx/dump.ts';
@@ -24,6 +24,13 @@ export abstract class PartRunner {
   /** Traces the part called `name`; throws on an unknown one. */
   abstract part(name: string): Part;
 
+  /** What runs of a part would take, for plans. */
+  protected abstract forecast(part: Part): Forecaster;
+
+  protected get expandsWeights(): boolean {
+    return this.#options.expandWeights;
+  }
+
   /** The session of a part on a device, loaded once and again after a worker was lost. */
   async session(device: Device, name: string): Promise<Session> {
     if (isSpread(device)) return this.session(device.at(name), name);
@@ -44,7 +51,7 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.#options.expandWeights } });
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights }, forecast: this.forecast(part) });
     this.#loaded.add(session);
     return session;
   }

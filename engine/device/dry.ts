@@ -1,0 +1,115 @@
+// A device that computes nothing: it keeps the same account of handles as a real one, asks each program what a run would take, and adds it up.
+// A workflow that runs on such devices is a plan: the host's code is the same, so it makes the same calls.
+import { bytesOf, zeros, type Shape, type Tensor } from '../tensor/tensor.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Device, DeviceStats, Feed, FeedShape, Fetch, Forecaster, Handle, Held, Program, Session } from './device.ts';
+import { DeviceError } from './errors.ts';
+import { Ledger } from './ledger.ts';
+
+/** What the runs of one program came to. */
+export interface Tally {
+  readonly program: string;
+  readonly weightBytes: number;
+  runs: number;
+  flops: number;
+  readBytes: number;
+  scratchBytes: number;
+}
+
+export class DryDevice implements Device {
+  readonly name: string;
+  readonly tallies = new Map<string, Tally>();
+  /** Bytes that came from the host or another device, and went out. */
+  movedIn = 0;
+  movedOut = 0;
+  /** Most bytes in handles at once. */
+  peakBytes = 0;
+  readonly #ledger: Ledger;
+  readonly #programs = new Map<number, Forecaster & { readonly name: string }>();
+
+  constructor(name: string) {
+    this.name = name;
+    this.#ledger = new Ledger(name);
+  }
+
+  get epoch(): number { return 0; }
+
+  /** Weights, values and the largest intermediate values. */
+  get neededBytes(): number {
+    const tallies = [...this.tallies.values()];
+    return tallies.reduce((sum, { weightBytes }) => sum + weightBytes, 0) + this.peakBytes + Math.max(0, ...tallies.map(({ scratchBytes }) => scratchBytes));
+  }
+
+  load({ name, forecast }: Program): Promise<Session> {
+    if (forecast === undefined) return Promise.reject(new DeviceError(`the program ${name} cannot be planned: it has no forecast`));
+    const id = this.#ledger.nextId();
+    this.#programs.set(id, { name, weightBytes: forecast.weightBytes, of: (feeds) => forecast.of(feeds) });
+    if (!this.tallies.has(name)) this.tallies.set(name, { program: name, weightBytes: forecast.weightBytes, runs: 0, flops: 0, readBytes: 0, scratchBytes: 0 });
+    return Promise.resolve(this.#ledger.addSession(id, name));
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a refused call rejects, as on a real device
+  async run(session: Session, feeds: Readonly<Record<string, Feed>>, fetch: Readonly<Record<string, Fetch>>): Promise<Record<string, Handle | Tensor>> {
+    this.#ledger.checkRun(session, feeds, fetch);
+    const program = this.#programs.get(session.id)!;
+    const forecast = program.of(Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, shapeOf(feed)])));
+    const tally = this.tallies.get(program.name)!;
+    tally.runs++;
+    tally.flops += forecast.flops;
+    tally.readBytes += forecast.readBytes;
+    tally.scratchBytes = Math.max(tally.scratchBytes, forecast.scratchBytes);
+    for (const feed of Object.values(feeds)) if (!('handle' in feed)) this.movedIn += bytesOf(feed);
+    const outputs: Record<string, Handle | Tensor> = {};
+    for (const [name, how] of Object.entries(fetch)) {
+      const output = forecast.outputs[name];
+      if (output === undefined) throw new DeviceError(`device ${this.name}: the forecast of ${program.name} has no output ${name}`);
+      if (how === 'handle') outputs[name] = this.#hold(output.dtype, output.shape);
+      else if (how === 'tensor') outputs[name] = this.#give(zeros(output.dtype, output.shape));
+    }
+    return outputs;
+  }
+
+  write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle> {
+    if ('data' in tensor) this.movedIn += bytesOf(tensor);
+    return Promise.resolve(this.#hold(tensor.dtype, tensor.shape));
+  }
+
+  read(handle: Handle, rows?: number): Promise<Tensor> {
+    this.#ledger.check(handle, 'read');
+    return Promise.resolve(this.#give(zeros(handle.dtype, rows === undefined ? handle.shape : [rows, ...handle.shape.slice(1)])));
+  }
+
+  free(held: readonly Held[]): Promise<void> {
+    this.#ledger.remove(held);
+    return Promise.resolve();
+  }
+
+  holds(held: Held): boolean {
+    return this.#ledger.holds(held);
+  }
+
+  stats(): Promise<DeviceStats> {
+    return Promise.resolve({ name: this.name, provider: 'plan', epoch: 0, pid: 0, restarts: 0, threads: 0, handles: this.#ledger.handles, sessions: this.#ledger.sessions, runs: [...this.tallies.values()].reduce((sum, { runs }) => sum + runs, 0) });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #hold(dtype: DType, shape: Shape): Handle {
+    const handle = this.#ledger.addHandle(this.#ledger.nextId(), dtype, shape);
+    this.peakBytes = Math.max(this.peakBytes, this.#ledger.handles.bytes);
+    return handle;
+  }
+
+  #give(tensor: Tensor): Tensor {
+    this.movedOut += bytesOf(tensor);
+    return tensor;
+  }
+}
+
+function shapeOf(feed: Feed): FeedShape {
+  if (!('handle' in feed)) return feed;
+  const { dtype, shape } = feed.handle;
+  return { dtype, shape: feed.rows === undefined ? shape : [feed.rows, ...shape.slice(1)] };
+}

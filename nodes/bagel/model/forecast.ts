@@ -1,0 +1,134 @@
+// What a run of a part takes and gives, from shapes alone: outputs, floating-point operations, bytes read, largest intermediate values.
+// For planning; nothing here computes a picture.
+import type { FeedShape, Forecast, Forecaster } from '../../../engine/device/device.ts';
+import type { Dim, Part, WeightRef } from '../../../engine/onnx/expr.ts';
+import { elementBytes } from '../../../engine/tensor/dtype.ts';
+import type { AutoencoderCuts } from './autoencoder-parts.ts';
+import type { BagelConfig } from './config.ts';
+import { decoderStages, encoderStages, type Stage } from './vae.ts';
+
+export interface ForecastScope {
+  readonly config: Pick<BagelConfig, 'vae'> & Partial<BagelConfig>;
+  readonly cuts: AutoencoderCuts;
+  /** 16-bit weights are expanded to float32 at load. */
+  readonly expandWeights: boolean;
+}
+
+type Sides = ReadonlyMap<string, number>;
+
+/** Logits that attention over many rows keeps at once, at most (attention.ts). */
+const maxLogitsBytes = 256 * 2 ** 20;
+/** Values of the full picture's size that an autoencoder stage holds at a time, per channel. */
+const stageCopies = 3;
+
+export function forecastOf(part: Part, scope: ForecastScope): Forecaster {
+  const kind = part.name.split(':')[0]!;
+  return {
+    weightBytes: part.weights.reduce((sum, ref) => sum + loadedBytes(ref, scope), 0),
+    of(feeds) {
+      const sides = sidesOf(part, feeds, scope);
+      const outputs = Object.fromEntries(part.outputs.flatMap(({ name, dtype, dims }) => {
+        const shape = dims.map((dim) => evaluate(dim, sides));
+        return shape.includes(undefined) ? [] : [[name, { dtype, shape: shape as number[] }] as const];
+      }));
+      return { outputs, ...costOf(kind, part, sides, feeds, scope) };
+    },
+  };
+}
+
+function loadedBytes({ dtype, bytes }: WeightRef, { expandWeights }: ForecastScope): number {
+  return expandWeights && (dtype === 'float16' || dtype === 'bfloat16') ? bytes * 2 : bytes;
+}
+
+/** What the names in a part's shapes stand for; those that only a grid tells are read from it. */
+function sidesOf(part: Part, feeds: Readonly<Record<string, FeedShape>>, { config }: ForecastScope): Sides {
+  const sides = new Map<string, number>();
+  for (const { name, dims } of part.inputs) {
+    const shape = feeds[name]?.shape;
+    dims.forEach((dim, i) => { if (typeof dim === 'string' && shape !== undefined) sides.set(dim, shape[i]!); });
+  }
+  const grid = feeds['grid']?.data;
+  if (grid === undefined) return sides;
+  const [down, across] = Array.from(grid, Number) as [number, number];
+  if (part.name === 'unpack') {
+    sides.set('height', down * config.latentPatchSize!);
+    sides.set('width', across * config.latentPatchSize!);
+  } else {
+    sides.set('tokens', down * across);
+  }
+  return sides;
+}
+
+/** Sums, halves and doubles are written from left to right: `height+1/2` is half of height + 1, rounded down. */
+function evaluate(dim: Dim, sides: Sides): number | undefined {
+  if (typeof dim === 'number') return dim;
+  const known = sides.get(dim);
+  if (known !== undefined) return known;
+  let value: number | undefined;
+  for (const [, operator, operand] of dim.matchAll(/([+*/]?)([^+*/]+)/g)) {
+    const next = /^\d+$/.test(operand!) ? Number(operand) : sides.get(operand!);
+    if (next === undefined) return undefined;
+    value = operator === '' ? next : operator === '+' ? value! + next : operator === '*' ? value! * next : Math.floor(value! / next);
+  }
+  return value;
+}
+
+type Cost = Omit<Forecast, 'outputs'>;
+
+function costOf(kind: string, part: Part, sides: Sides, feeds: Readonly<Record<string, FeedShape>>, scope: ForecastScope): Cost {
+  if (kind === 'llm') return layersCost(part, sides, feeds, scope);
+  if (kind === 'encoder' || kind === 'decoder') return stagesCost(kind, part, feeds, scope);
+  const rows = kind === 'embed' ? 0 : sides.get('tokens') ?? 1;
+  const isHeavy = kind === 'vit' || kind === 'head' || kind === 'flow' || kind === 'latent';
+  const vit = scope.config.vit;
+  const attention = kind === 'vit' && vit !== undefined ? 4 * rows * rows * vit.hidden * vit.layers : 0;
+  return {
+    flops: isHeavy ? 2 * rows * parameters(part.weights) + attention : 0,
+    readBytes: isHeavy ? part.weights.reduce((sum, { bytes }) => sum + bytes, 0) : 0,
+    scratchBytes: kind === 'vit' && vit !== undefined ? rows * (4 * vit.hidden + vit.ffn) * 4 : 0,
+  };
+}
+
+/** Understanding rows use one expert, generation rows the other; a row attends to all rows before and beside it. */
+function layersCost(part: Part, sides: Sides, feeds: Readonly<Record<string, FeedShape>>, { config }: ForecastScope): Cost {
+  const { hidden, ffn, heads, headDim, kvHeads } = config.llm!;
+  const [und, gen, past] = [sides.get('und') ?? 0, sides.get('gen') ?? 0, sides.get('past') ?? 0];
+  const rows = und + gen;
+  const experts = [part.weights.filter(({ key }) => !key.includes('moe_gen')), part.weights.filter(({ key }) => key.includes('moe_gen'))] as const;
+  const used = [...(und > 0 ? experts[0] : []), ...(gen > 0 ? experts[1] : [])];
+  const layers = part.outputs.filter(({ name }) => name.startsWith('k.')).length / kvHeads;
+  const isCausal = Array.from(feeds['causal']?.data ?? [], Number)[0] === 1;
+  const logits = isCausal && rows > 1 ? Math.min(maxLogitsBytes, rows * (past + rows) * heads * 4) : (past + rows) * heads * 4;
+  return {
+    flops: 2 * (und * parameters(experts[0]) + gen * parameters(experts[1])) + 4 * rows * (past + rows) * heads * headDim * layers,
+    readBytes: used.reduce((sum, { bytes }) => sum + bytes, 0) + past * headDim * kvHeads * 2 * 4 * layers,
+    scratchBytes: rows * (4 * hidden + 3 * ffn) * 4 + logits,
+  };
+}
+
+function stagesCost(kind: 'encoder' | 'decoder', part: Part, feeds: Readonly<Record<string, FeedShape>>, { config, cuts }: ForecastScope): Cost {
+  const { first, end } = cuts[kind][Number(part.name.split(':')[1])]!;
+  const all: readonly Stage[] = kind === 'encoder' ? encoderStages(config.vae) : decoderStages(config.vae);
+  const pixels = fullPixels(kind, feeds, config.vae.downsample, all, first);
+  const work = all.slice(first, end).reduce((sum, { flops }) => sum + flops, 0);
+  return { flops: work * pixels, readBytes: part.weights.reduce((sum, { bytes }) => sum + bytes, 0), scratchBytes: stageCopies * pixels * config.vae.ch * 4 };
+}
+
+/** Pixels of the whole picture: told by the picture itself, or by what a stage takes and how far down it is. */
+function fullPixels(kind: 'encoder' | 'decoder', feeds: Readonly<Record<string, FeedShape>>, downsample: number, stages: readonly Stage[], first: number): number {
+  const picture = feeds['picture']?.shape;
+  if (picture !== undefined) return picture[0]! * picture[1]!;
+  const [, , height, width] = feeds['x']!.shape as [number, number, number, number];
+  const halvings = stages.slice(0, first).filter(({ name }) => /sample/.test(name)).length;
+  const scale = kind === 'encoder' ? 2 ** halvings : downsample / 2 ** halvings;
+  return height * scale * width * scale;
+}
+
+/** Numbers in the matrices. Codes of 4 bits lie two in a byte; vectors and scales do not count. */
+function parameters(weights: readonly WeightRef[]): number {
+  return weights.reduce((sum, { dtype, shape, bytes }) => {
+    if (shape.length < 2) return sum;
+    if (dtype !== 'uint8') return sum + shape.reduce((size, side) => size * side, 1) * (shape.length === 2 || shape.length === 4 ? 1 : 0);
+    return sum + (shape.length === 3 ? bytes * (shape[2]! === 64 ? 2 : 1) : bytes / elementBytes(dtype));
+  }, 0);
+}
