@@ -6,7 +6,7 @@ import { createWheel, type WheelAction, type WheelMode } from './wheel.ts';
 export interface PointerLayerOptions {
   /** Where events are caught: holds the surface and what lies over it. */
   readonly element: HTMLElement;
-  /** The canvas. Events of other elements inside (fields over nodes) are theirs, but for middle button and wheel. */
+  /** The canvas. Events of other elements inside (fields over nodes) are theirs, but for middle button and wheel; those of elements with `data-canvas-ignore` (panels, menus) altogether. */
   readonly surface: HTMLElement;
   readonly wheelMode: () => WheelMode;
   readonly onGesture: (gesture: Gesture) => void;
@@ -49,7 +49,7 @@ export function createPointerLayer(options: PointerLayerOptions): PointerLayer {
   };
 
   listen(element, 'pointerdown', (event) => {
-    if (event.target !== surface && event.button !== 1) return;
+    if (event.target !== surface && (event.button !== 1 || isIgnored(event.target))) return;
     if (event.button === 1) event.preventDefault(); // no autoscroll
     if (event.isTrusted) surface.setPointerCapture(event.pointerId);
     gestures.down(sampleOf(event));
@@ -63,7 +63,7 @@ export function createPointerLayer(options: PointerLayerOptions): PointerLayer {
   listen(surface, 'contextmenu', (event) => { event.preventDefault(); }, false);
   listen(surface, 'dragstart', (event) => { event.preventDefault(); }, false);
   listen(element, 'wheel', (event) => {
-    if (event.target !== surface && !event.ctrlKey && isScrolledBy(event.target, element)) return;
+    if (event.target !== surface && (isIgnored(event.target) || (!event.ctrlKey && isScrolledBy(event.target, element)))) return;
     event.preventDefault();
     const sample = { deltaX: event.deltaX, deltaY: event.deltaY, deltaMode: event.deltaMode, ctrl: event.ctrlKey || event.metaKey, shift: event.shiftKey, timeMs: event.timeStamp };
     onWheel(readWheel(sample, options.wheelMode()), at(event));
@@ -88,6 +88,10 @@ export function createPointerLayer(options: PointerLayerOptions): PointerLayer {
 
 function kindOf(pointerType: string): PointerKind {
   return pointerType === 'touch' || pointerType === 'pen' ? pointerType : 'mouse';
+}
+
+function isIgnored(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('[data-canvas-ignore]') !== null;
 }
 
 /** A field over a node scrolls by the wheel only while it has the focus; else the wheel is the canvas's. */

@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bundle, chromiumPath, openPage, startBrowser, touch, type OpenPage } from './browser.ts';
 
-const css = '.surface{position:absolute;inset:0;width:100%;height:100%;touch-action:none} .field{position:absolute;left:400px;top:300px;width:100px;height:60px}';
+const css = '.surface{position:absolute;inset:0;width:100%;height:100%;touch-action:none} .field{position:absolute;left:400px;top:300px;width:100px;height:60px} .panel{position:absolute;left:600px;top:300px;width:100px;height:60px}';
 
 describe.skipIf(chromiumPath === undefined)('the pointer layer in Chromium', () => {
   let browser: Browser;
@@ -108,6 +108,15 @@ describe.skipIf(chromiumPath === undefined)('the pointer layer in Chromium', () 
     await mouse.move(480, 330);
     await mouse.up({ button: 'middle' });
     expect(await told()).toEqual(['press 420,320', 'dragStart 460,320', 'drag 460,320', 'dragEnd 460,320']);
+  });
+
+  test('a panel over the canvas keeps everything', async () => {
+    await open.page.mouse.move(660, 340);
+    await open.page.mouse.wheel(0, 100);
+    await open.page.mouse.click(660, 340, { button: 'middle' });
+    await open.page.mouse.click(660, 340);
+    await open.page.mouse.click(120, 110);
+    expect(await told()).toEqual(['press 100,100', 'click×1 100,100 mouse 0']);
   });
 
   test('destroyed, it hears nothing', async () => {

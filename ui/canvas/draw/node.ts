@@ -72,7 +72,7 @@ function drawLargeTitle(ctx: Context, node: SceneNode, look: Look, scale: number
   const size = 11 / scale;
   setFont(ctx, `600 ${Math.round(size)}px ${look.theme.fontFamily}`);
   ctx.textAlign = 'left';
-  ctx.fillStyle = look.theme.text;
+  ctx.fillStyle = isTall ? bodyText(node, look) : titleText(node, look);
   const inset = 5 / scale;
   const most = isTall ? Math.max(1, Math.min(3, Math.floor((node.size[1]! - inset) / (size * 1.15)))) : 1;
   const title = titleOf(node, look);
@@ -95,6 +95,15 @@ function outline(node: SceneNode): Box {
 function bodyColor({ doc, isUnknown }: SceneNode, { theme }: Look): string {
   if (isUnknown) return theme.field;
   return isColor(doc.bgcolor) ? doc.bgcolor : theme.node;
+}
+
+/** Text on a body or title whose colour comes from a file is black or white, whatever can be read. */
+function bodyText({ doc, isUnknown }: SceneNode, { theme }: Look): string {
+  return !isUnknown && isColor(doc.bgcolor) ? readable(doc.bgcolor, theme.text) : theme.text;
+}
+
+function titleText({ doc }: SceneNode, { theme }: Look): string {
+  return isColor(doc.color) ? readable(doc.color, theme.text) : theme.text;
 }
 
 function titleColor({ doc }: SceneNode, { theme }: Look): string {
@@ -168,17 +177,17 @@ function drawTitle(ctx: Context, node: SceneNode, look: Look): void {
   ctx.textAlign = 'right';
   setFont(ctx, `11px ${theme.fontFamily}`);
   if (look.problems[node.id] !== undefined || look.runs[node.id]?.status === 'failed') right = drawMark(ctx, right, middle, look, node);
-  if (node.doc.flags.pinned === true) right = drawPin(ctx, right, middle, look);
+  if (node.doc.flags.pinned === true) right = drawPin(ctx, right, middle, titleText(node, look));
   const mode = node.doc.mode === 2 ? words.muted : node.doc.mode === 4 ? words.bypassed : undefined;
   if (mode !== undefined) {
-    ctx.fillStyle = theme.text;
+    ctx.fillStyle = titleText(node, look);
     ctx.fillText(mode, right, middle + 4);
     right -= ctx.measureText(mode).width + 8;
   }
   if (!node.isBoundary) drawCollapse(ctx, node, look);
   setFont(ctx, `600 13px ${theme.fontFamily}`);
   ctx.textAlign = 'left';
-  ctx.fillStyle = isColor(node.doc.color) ? readable(node.doc.color, theme.text) : theme.text;
+  ctx.fillStyle = titleText(node, look);
   ctx.fillText(fitText(ctx, titleOf(node, look), right - 28), 26, middle + 5);
 }
 
@@ -209,9 +218,9 @@ function drawMark(ctx: Context, right: number, middle: number, { theme, problems
   return right - 22;
 }
 
-function drawPin(ctx: Context, right: number, middle: number, { theme }: Look): number {
-  ctx.strokeStyle = theme.text;
-  ctx.fillStyle = theme.text;
+function drawPin(ctx: Context, right: number, middle: number, color: string): number {
+  ctx.strokeStyle = color;
+  ctx.fillStyle = color;
   ctx.lineWidth = 1.5;
   ctx.beginPath();
   ctx.arc(right - 5, middle - 3, 3.5, 0, Math.PI * 2);
@@ -223,9 +232,9 @@ function drawPin(ctx: Context, right: number, middle: number, { theme }: Look): 
   return right - 16;
 }
 
-function drawCollapse(ctx: Context, node: SceneNode, { theme }: Look): void {
+function drawCollapse(ctx: Context, node: SceneNode, look: Look): void {
   const [x, y] = [13, -titleHeight / 2];
-  ctx.fillStyle = theme.textMuted;
+  ctx.fillStyle = isColor(node.doc.color) ? titleText(node, look) : look.theme.textMuted;
   ctx.beginPath();
   if (node.doc.flags.collapsed === true) {
     ctx.moveTo(x - 2.5, y - 4.5);
@@ -253,7 +262,7 @@ function drawSlots(ctx: Context, node: SceneNode, look: Look, isFar: boolean): v
     drawSlot(ctx, at, { type: slot.type, isList: false, isLinked: slot.link !== null, isOptional: slot.isOptional || slot.widget !== undefined, isDim: end !== undefined && accepts !== true, isMarked: problems[node.id]?.inputs.includes(slot.name) === true, isHovered }, theme, isFar);
     if (isFar || slot.widget !== undefined || node.doc.type === 'Reroute') return;
     ctx.textAlign = 'left';
-    ctx.fillStyle = slot.isStale ? theme.error : end !== undefined && accepts !== true ? theme.muted : theme.text;
+    ctx.fillStyle = slot.isStale ? theme.error : end !== undefined && accepts !== true ? theme.muted : bodyText(node, look);
     ctx.fillText(fitText(ctx, slot.label, node.size[0]! * (node.outputSlots.length > 0 ? 0.55 : 0.85)), at[0] + 12, at[1] + 4);
   });
   node.outputSlots.forEach((slot, i) => {
@@ -263,7 +272,7 @@ function drawSlots(ctx: Context, node: SceneNode, look: Look, isFar: boolean): v
     drawSlot(ctx, at, { type: slot.type, isList: slot.isList, isLinked: true, isOptional: false, isDim, isMarked: false, isHovered }, theme, isFar);
     if (isFar || node.doc.type === 'Reroute') return;
     ctx.textAlign = 'right';
-    ctx.fillStyle = isDim ? theme.muted : theme.text;
+    ctx.fillStyle = isDim ? theme.muted : bodyText(node, look);
     ctx.fillText(fitText(ctx, slot.label, node.size[0]! * 0.5), at[0] - 12, at[1] + 4);
   });
 }

@@ -8,7 +8,10 @@ surface.className = 'surface';
 const field = document.createElement('textarea');
 field.className = 'field';
 field.value = 'line\n'.repeat(60);
-element.append(surface, field);
+const panel = document.createElement('div');
+panel.className = 'panel';
+panel.dataset['canvasIgnore'] = '';
+element.append(surface, field, panel);
 
 const told: string[] = [];
 const round = (point: { x: number; y: number }) => `${Math.round(point.x)},${Math.round(point.y)}`;
