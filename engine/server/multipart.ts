@@ -8,11 +8,17 @@ export interface FormPart {
 
 /** Parts by name; of equal names the last counts. Undefined when `contentType` is another type or the body is broken. */
 export function parseMultipart(body: Buffer, contentType: string | undefined): ReadonlyMap<string, FormPart> | undefined {
+  const parts = listMultipart(body, contentType);
+  return parts === undefined ? undefined : new Map(parts);
+}
+
+/** All parts in their order, with their names; else the same. */
+export function listMultipart(body: Buffer, contentType: string | undefined): readonly (readonly [name: string, part: FormPart])[] | undefined {
   const [, quoted, plain] = /^multipart\/form-data\s*;.*?boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType ?? '') ?? [];
   const boundary = quoted ?? plain;
   if (boundary === undefined) return undefined;
   const delimiter = Buffer.from(`--${boundary}`);
-  const parts = new Map<string, FormPart>();
+  const parts: (readonly [string, FormPart])[] = [];
   let at = body.indexOf(delimiter);
   while (at >= 0) {
     const start = at + delimiter.length;
@@ -23,7 +29,7 @@ export function parseMultipart(body: Buffer, contentType: string | undefined): R
     const disposition = /^content-disposition:\s*form-data\s*;(.*)$/im.exec(body.toString('utf8', start, headersEnd))?.[1] ?? '';
     const name = parameter(disposition, 'name');
     const filename = extended(disposition) ?? parameter(disposition, 'filename');
-    if (name !== undefined) parts.set(name, { bytes: body.subarray(headersEnd + 4, next), ...(filename === undefined ? {} : { filename }) });
+    if (name !== undefined) parts.push([name, { bytes: body.subarray(headersEnd + 4, next), ...(filename === undefined ? {} : { filename }) }]);
     at = next + 2;
   }
   return undefined;

@@ -109,7 +109,7 @@ describe('workflows', async () => {
   const names = (await readdir('workflows')).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -5));
 
   test('there is one for each capability', () => {
-    expect(names.sort()).toEqual(['edit', 'edit-think', 'multi-image-edit', 'shared-prompt', 'text-to-image', 'text-to-image-think', 'understand', 'understand-think']);
+    expect(names.sort()).toEqual(['chat', 'edit', 'edit-think', 'multi-image-edit', 'shared-prompt', 'text-to-image', 'text-to-image-think', 'understand', 'understand-think']);
   });
 
   test.each(names)('%s runs as it is, and its form names what it makes', async (name) => {

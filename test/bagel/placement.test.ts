@@ -84,7 +84,7 @@ describe.each(names)('%s', (name) => {
     expect(made.texts).toEqual(alone.texts);
     expect(made.pictures).toEqual(alone.pictures);
     // understanding has no branches of guidance to share
-    if (!(title === 'parallel branches' && name.startsWith('understand'))) expect(made.runsThere).toBeGreaterThan(0);
+    if (!(title === 'parallel branches' && (name === 'chat' || name.startsWith('understand')))) expect(made.runsThere).toBeGreaterThan(0);
   });
 });
 

@@ -8,7 +8,7 @@ import { FormatError } from '../../formats/errors.ts';
 import type { Form, FormInput } from '../../formats/forms.ts';
 import { isJsonObject, jsonOf, parseJson, type Json } from '../../formats/json.ts';
 import { nearestNames } from '../../graph/nearest.ts';
-import type { InputSpec, Registry } from '../../graph/node.ts';
+import type { Environment, InputSpec, Registry } from '../../graph/node.ts';
 import { FormRunError } from './errors.ts';
 
 /** A picture as its file's bytes. */
@@ -51,6 +51,30 @@ export function describeInput({ name, node, input }: FormInput, prompt: ApiPromp
     ...(value === undefined ? [] : [['value', value] as const]), ...(spec?.min === undefined ? [] : [['minimum', jsonOf(spec.min)] as const]), ...(spec?.max === undefined ? [] : [['maximum', jsonOf(spec.max)] as const]),
     ...(choices === undefined ? [] : [['choices', choices] as const]),
   ]);
+}
+
+/** An input of a form as the routes see it that choose values by themselves. */
+export interface FormInputState {
+  readonly name: string;
+  readonly isPicture: boolean;
+  /** As the workflow was saved. */
+  readonly value: Json | undefined;
+  /** The node's own. */
+  readonly initial: Json | undefined;
+  /** What there is now; absent where anything goes. */
+  readonly choices?: readonly Json[];
+}
+
+export async function formInputState({ name, node, input }: FormInput, prompt: ApiPrompt, registry: Registry, environment: Environment): Promise<FormInputState> {
+  const written = prompt.nodes.get(node);
+  const spec = registry.get(written?.class_type ?? '')?.inputs[input];
+  const choices = typeof spec?.choices === 'function' ? await spec.choices(environment) : spec?.choices;
+  return { name, isPicture: spec?.ui?.['image_upload'] === true, value: written?.inputs.get(input), initial: spec?.default, ...(choices === undefined ? {} : { choices }) };
+}
+
+/** What an input that takes a picture is set to: the name of a file. `name` is for errors. Throws a FormRunError for what is no picture. */
+export async function pictureName(name: string, value: FormValue, tempFolder: string): Promise<string> {
+  return await literalOf(name, value, { type: { name: 'COMBO' }, ui: { image_upload: true } }, tempFolder) as string;
 }
 
 /** By the form's name, else NODE.INPUT, the node by its id or its unique title. */

@@ -21,7 +21,7 @@ import type { PromptRunner } from '../comfy/runner.ts';
 import { readRequest } from '../comfy/requests.ts';
 import { FormRunError, formProblemOf, type FormProblem } from './errors.ts';
 import type { EventLog } from './event-log.ts';
-import { describeInput, fillForm, type FilledPrompt, type FormValues } from './form-inputs.ts';
+import { describeInput, fillForm, formInputState, pictureName, type FilledPrompt, type FormInputState, type FormValue, type FormValues } from './form-inputs.ts';
 import { listSaved, readSaved, type WorkflowPlaces } from './saved-workflows.ts';
 
 export interface FormRequest {
@@ -160,6 +160,19 @@ export class FormRuns {
         return new Map<string, Json>([...known, ['inputs', []], ['outputs', []], ['problem', (error as Error).message]]);
       }
     }));
+  }
+
+  /** The form of a saved workflow; no inputs where it has none. Throws a FormRunError when there is no such workflow. */
+  async inputsOf(name: string): Promise<readonly FormInputState[]> {
+    const { places, registry, environment } = this.#options;
+    const { json } = await readSaved(name, places);
+    const { prompt } = await this.#read(json);
+    return Promise.all((formOf(json)?.inputs ?? []).map((input) => formInputState(input, prompt, registry, environment)));
+  }
+
+  /** Keeps a picture as long as a job names it, and gives the name for inputs that hold several. Throws a FormRunError for what is no picture. */
+  keepPicture(name: string, value: FormValue): Promise<string> {
+    return pictureName(name, value, this.#options.tempFolder);
   }
 
   async #read(json: Json): Promise<{ readonly prompt: ApiPrompt; workflowFor(changed: ApiPrompt): Json | undefined }> {
