@@ -34,6 +34,7 @@ const architecture: Architecture = {
   packages: {
     'onnxruntime-node': ['engine/device/worker.ts'],
     sharp: ['engine/image'],
+    '@huggingface/hub': ['nodes/bagel/weights'],
     '@huggingface/tokenizers': ['nodes/bagel/tokenizer'],
     express: ['engine/server'],
     ws: ['engine/server'],

@@ -1,6 +1,7 @@
 // The BAGEL pack: nodes and commands.
 import type { Pack } from '../../engine/graph/node.ts';
 import { compareCommand } from './commands/compare.ts';
+import { downloadCommand } from './commands/download.ts';
 import { importCommand } from './commands/import.ts';
 import { ask, draw, edit } from './commands/tasks.ts';
 import { verify } from './commands/verify.ts';
@@ -20,4 +21,4 @@ export const nodes: Pack['nodes'] = [
   loadVae, encodeVae, decodeVae,
 ];
 
-export const commands: NonNullable<Pack['commands']> = [draw, edit, ask, verify, importCommand, compareCommand];
+export const commands: NonNullable<Pack['commands']> = [draw, edit, ask, verify, downloadCommand, importCommand, compareCommand];
