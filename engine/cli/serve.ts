@@ -12,6 +12,7 @@ import type { FullHost, HostCommand } from './command.ts';
 import { debugLevel, debugLine } from './debug.ts';
 import { readExtraPaths } from './extra-paths.ts';
 import { modelFolders, packageRoot } from './folders.ts';
+import { openAiOf, openAiOptions } from './openai.ts';
 import { deviceOptions } from './options.ts';
 import { namedIn, openState, stateOptions, stopGraceMs } from './state.ts';
 import { claimTempFolder } from './temp-folder.ts';
@@ -37,6 +38,7 @@ const options: Record<string, CommandOption> = {
   'extra-model-paths-config': { ...text('FILE', 'more model folders, as in ComfyUI\'s extra_model_paths.yaml'), multiple: true },
   model: text('DIR', 'model folder, or its name below models/'),
   ...stateOptions,
+  ...openAiOptions,
   ...webhookOptions,
   concurrency: text('N', 'prompts of different clients that run at once (default 1)'),
   'cache-classic': flag('keep the results of the last prompt only'),
@@ -91,6 +93,7 @@ export const serveCommand: HostCommand = {
         previewSide: previewSideOf(args),
         hidesMetadata: args.options['disable-metadata'] === true,
         argv: process.argv.slice(1),
+        openAi: openAiOf(args),
         webhooks: webhooksOf(args),
         ...(isVerbose ? { onEvent: (event) => {
           const line = debugLine(event);

@@ -24,6 +24,8 @@ import { EventLog } from './jobs/event-log.ts';
 import { addJobRoutes } from './jobs/routes.ts';
 import { FormRuns } from './jobs/run-form.ts';
 import { Webhooks, type WebhookOptions } from './jobs/webhooks.ts';
+import { addOpenAiRoutes } from './openai/routes.ts';
+import type { OpenAiOptions } from './openai/workflows.ts';
 import { Logbook } from './logbook.ts';
 import { comfyOperations } from './openapi/comfy-operations.ts';
 import { addOpenApi } from './openapi/document.ts';
@@ -59,6 +61,7 @@ export interface ServerOptions {
   readonly argv?: readonly string[];
   /** Who is told when a job has ended. */
   readonly webhooks?: WebhookOptions;
+  readonly openAi?: OpenAiOptions;
   readonly onEvent?: (event: RunEvent) => void;
   readonly write?: (text: string) => void;
 }
@@ -106,7 +109,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   addRoutes({
     web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes, events, forms, webhooks,
     packs: options.packs ?? [], templates, frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],
-  });
+  }, options.openAi);
   const sockets = new SocketServer({ access, clients, runner, features: featuresOf({ maxUploadBytes }), log: logbook.log });
   const servers: Server[] = [];
   let port = options.port ?? 8188;
@@ -143,9 +146,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-function addRoutes(site: Site): void {
+function addRoutes(site: Site, openAi: OpenAiOptions | undefined): void {
   addQueueRoutes(site);
   addJobRoutes(site);
+  addOpenAiRoutes(site, openAi);
   addViewRoutes(site);
   addSystemRoutes(site);
   addUserRoutes(site);
