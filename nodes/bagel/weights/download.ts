@@ -1,6 +1,6 @@
 // Downloads the files of a model from Hugging Face or a mirror. The listing is that of @huggingface/hub; the bytes are fetched here,
 // since the library neither goes on with a file that was broken off nor checks hashes.
-import { HubApiError, listFiles, modelInfo, type ListFileEntry } from '@huggingface/hub';
+import type { ListFileEntry } from '@huggingface/hub';
 import { mkdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
@@ -66,6 +66,8 @@ export async function downloadModel(options: DownloadOptions): Promise<Downloade
 
 /** The commit that the revision stands for now, and the files asked for in it. */
 async function listModel({ repo, revision, include, exclude, endpoint, token, signal, stallMs = 30_000 }: DownloadOptions): Promise<{ commit: string; files: RemoteFile[] }> {
+  // only here: it would double the time in which the program starts
+  const { HubApiError, listFiles, modelInfo } = await import('@huggingface/hub');
   const limited: typeof fetch = (input, init) => fetch(input, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(stallMs)]) });
   const access = { hubUrl: endpoint, fetch: limited, ...(token === undefined ? {} : { accessToken: token }) };
   const entries: ListFileEntry[] = [];
