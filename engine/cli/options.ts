@@ -14,6 +14,7 @@ export const runOptions: Record<string, CommandOption> = {
   'input-directory': { type: 'string', value: 'DIR', description: 'where pictures are read (default input, else the examples)' },
   output: { type: 'string', value: 'DIR', description: 'where results are written (default output)' },
   'node-pack': { type: 'string', multiple: true, value: 'DIR', description: 'also load this node pack' },
+  server: { type: 'string', value: 'URL', description: 'run on this bagelgraph server and fetch the results (token: BAGELGRAPH_TOKEN)' },
   ...deviceOptions,
   json: { type: 'boolean', description: 'print one JSON object on stdout' },
   quiet: { type: 'boolean', description: 'no progress' },

@@ -17,6 +17,7 @@ import { runOptions, seedOption } from './options.ts';
 import { debugLevel, debugLine } from './debug.ts';
 import { Progress } from './progress.ts';
 import { describeRefusal, printResult, type Outcome } from './result.ts';
+import { runRemote } from './remote.ts';
 import { setModel, setSeeds, setValues } from './values.ts';
 import { promptOf, readWorkflowFile, type WorkflowFile } from './workflow.ts';
 
@@ -38,6 +39,8 @@ export async function runForm(workflow: string, inputs: Readonly<Record<string, 
 }
 
 async function runWorkflow(file: WorkflowFile, inputs: Readonly<Record<string, Literal>>, args: CommandArguments, host: FullHost): Promise<number> {
+  const { server } = args.options;
+  if (typeof server === 'string') return runRemote(server, file, args, host, (prompt, known) => changePrompt(prompt, file.json, inputs, args, known));
   const opening = host.devices();
   const registry = createRegistry(host.packs);
   const folders = chooseFolders(folderOptions(args));

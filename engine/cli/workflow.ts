@@ -60,9 +60,13 @@ export interface ReadPrompt {
 
 /** The prompt of a workflow. The editor's form needs the definitions of the nodes it uses. */
 export async function promptOf(file: WorkflowFile, registry: NodeRegistry, env: Environment, seed: bigint | undefined): Promise<ReadPrompt> {
+  const known = file.isUi ? readDefinitions(await objectInfo(registry, env)) : () => undefined;
+  return promptFrom(file, (type) => known(registry.get(type)?.type ?? type), seed); // by alias too
+}
+
+/** The same with definitions from elsewhere. */
+export function promptFrom(file: WorkflowFile, definitions: Definitions, seed: bigint | undefined): ReadPrompt {
   if (!file.isUi) return { prompt: withTypes(parsePrompt(file.json)), notices: [], workflowFor: () => undefined };
-  const known = readDefinitions(await objectInfo(registry, env));
-  const definitions: Definitions = (type) => known(registry.get(type)?.type ?? type); // by alias too
   const { prompt, notices, picks } = convertWorkflow(file.json, definitions, seed === undefined ? {} : { seed });
   const picked = picks.map(({ node, input, picked: value }) => ({ node, input, value }));
   return {

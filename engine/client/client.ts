@@ -1,7 +1,7 @@
 // The client of a server of ours: workflows by their forms, jobs, events, files. Needs fetch and nothing else, so it runs in browsers too.
 import { encodeJson, jsonOf, parseJson, plainOf, type Json } from '../formats/json.ts';
 import type { JobBody, JobDetailBody, JobListBody, JobStatus, OutputFile, RunAnswer, RunRequest, SavedWorkflowBody } from '../server/jobs/protocol.ts';
-import { serverErrorOf, ServerError } from './errors.ts';
+import { serverErrorOf, ServerError, unreachable } from './errors.ts';
 import { readEvents, type GapEvent } from './event-stream.ts';
 import type { RunEvent } from '../server/jobs/protocol.ts';
 
@@ -40,6 +40,8 @@ export interface EventsOptions {
 
 export interface UploadedFile { readonly name: string; readonly subfolder: string; readonly type: string }
 
+/** Clients and proxies give up on an answer that does not begin for some minutes, so longer waits are several. */
+const longestAnswerSeconds = 120;
 const mostReconnects = 10;
 const reconnectMs = 1000;
 
@@ -60,7 +62,21 @@ export class BagelgraphClient {
    * Runs a workflow (its JSON, or the name of a saved one) and gives what it made. By default it waits; aborting the signal cancels the run.
    * Rejects with a ServerError for what the server refuses; a run that fails is an answer with status `failed`.
    */
-  async run(workflow: RunRequest['workflow'] | Json, { inputs = {}, signal, ...rest }: RunOptions = {}): Promise<RunAnswer> {
+  async run(workflow: RunRequest['workflow'] | Json, { timeout_seconds: seconds = Infinity, ...options }: RunOptions = {}): Promise<RunAnswer> {
+    const until = performance.now() + seconds * 1000;
+    const leftSeconds = () => Math.min(longestAnswerSeconds, (until - performance.now()) / 1000);
+    let answer = await this.#post(workflow, { ...options, ...(options.wait === false ? {} : { timeout_seconds: Math.max(0.001, leftSeconds()) }) });
+    const { wait = true, on_disconnect: onDisconnect = 'cancel', outputs = 'inline', signal } = options;
+    try {
+      while (wait && (answer.status === 'pending' || answer.status === 'in_progress') && leftSeconds() > 0) answer = await this.result(answer.id, { waitSeconds: leftSeconds(), outputs, signal });
+    } catch (error) {
+      if (onDisconnect === 'cancel') await this.cancel(answer.id).catch(() => undefined);
+      throw error;
+    }
+    return answer;
+  }
+
+  async #post(workflow: RunRequest['workflow'] | Json, { inputs = {}, signal, ...rest }: RunOptions): Promise<RunAnswer> {
     const pictures = Object.entries(inputs).filter((entry): entry is [string, Uint8Array<ArrayBuffer> | Blob] => entry[1] instanceof Uint8Array || entry[1] instanceof Blob);
     const plain = Object.fromEntries(Object.entries(inputs).filter(([, value]) => !(value instanceof Uint8Array || value instanceof Blob)));
     const body = pictures.length === 0 ? textOf({ workflow, inputs: plain, ...rest }) : formOf({ workflow, inputs: plain, ...rest }, pictures);
@@ -96,7 +112,7 @@ export class BagelgraphClient {
         if (last !== undefined && failures === 0 && after !== undefined && last === String(after)) return; // there was nothing after it
       } catch (error) {
         if (signal?.aborted === true) return;
-        if (error instanceof ServerError && error.status < 500) throw error;
+        if (error instanceof ServerError && error.status > 0 && error.status < 500) throw error;
         if (failures + 1 >= mostReconnects) throw error;
       }
       failures++;
@@ -153,7 +169,9 @@ export class BagelgraphClient {
   /** Rejects with a ServerError for an answer that is no success, but for `accepted`. */
   async #request(route: string, init: RequestInit = {}, accepted: readonly number[] = []): Promise<Response> {
     const headers = { ...(init.headers as Readonly<Record<string, string>> | undefined), ...(this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` }) };
-    const response = await this.#fetch(`${this.url}${route}`, { ...init, headers });
+    const response = await this.#fetch(`${this.url}${route}`, { ...init, headers }).catch((error: unknown) => {
+      throw init.signal?.aborted === true ? error : unreachable(this.url, error);
+    });
     if (response.ok || accepted.includes(response.status)) return response;
     const text = await response.text();
     throw serverErrorOf(response.status, response.statusText, bodyOf(text));

@@ -3,7 +3,7 @@ import type { ProblemBody } from '../server/jobs/protocol.ts';
 
 export class ServerError extends Error {
   override readonly name = 'ServerError';
-  /** HTTP status. */
+  /** HTTP status; 0 where there was no answer. */
   readonly status: number;
   /** Such as unknown_input; empty where the server gave none. */
   readonly code: string;
@@ -18,6 +18,12 @@ export class ServerError extends Error {
     this.input = input;
     this.problems = problems;
   }
+}
+
+export function unreachable(url: string, error: unknown): ServerError {
+  const { message, cause } = error instanceof Error ? error : new Error(String(error));
+  const reason = cause instanceof Error ? cause.message || (cause as { readonly code?: string }).code : message;
+  return new ServerError(0, `the server ${url} cannot be reached: ${reason}`, 'unreachable');
 }
 
 /** From an answer that is no success. */

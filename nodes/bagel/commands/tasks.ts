@@ -11,6 +11,8 @@ import { ratios, sizeOfRatio } from '../inputs.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { findModel, openModel } from '../weights/installed.ts';
 
+const demo = 'bagel-demo';
+
 const commonOptions: Record<string, CommandOption> = {
   model: { type: 'string', value: 'DIR', description: 'model folder, or its name below models/ (default bagel-demo)' },
   think: { type: 'boolean', description: 'think in words first' },
@@ -18,6 +20,7 @@ const commonOptions: Record<string, CommandOption> = {
   'max-tokens': { type: 'string', value: 'N', description: 'tokens of thinking or answer at most' },
   temperature: { type: 'string', value: 'T', description: 'sample words at this temperature (default: always the likeliest)' },
   output: { type: 'string', value: 'DIR', description: 'folder for results (default output)' },
+  server: { type: 'string', value: 'URL', description: 'run on this bagelgraph server and fetch the results (token: BAGELGRAPH_TOKEN)' },
   devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0' },
   threads: { type: 'string', value: 'N', description: 'CPU threads a device' },
   json: { type: 'boolean', description: 'print one JSON object on stdout' },
@@ -78,10 +81,22 @@ export const ask: Command = {
   },
 };
 
-function runTask(host: CommandHost, args: CommandArguments, folder: ModelFolder, workflow: string, inputs: Record<string, Literal>): Promise<number> {
+function runTask(host: CommandHost, args: CommandArguments, folder: Known, workflow: string, inputs: Record<string, Literal>): Promise<number> {
   const seed = args.options['seed'] === undefined ? BigInt(randomInt(2 ** 32)) : wholeNumber(args, 'seed');
   const isThinking = args.options['think'] === true;
-  return host.runForm(isThinking ? `${workflow}-think` : workflow, { model: folder.name, seed, ...inputs }, args);
+  const said = folder.isElsewhere ? Object.fromEntries(Object.entries(inputs).filter(([name]) => isGiven(name, args))) : inputs;
+  return host.runForm(isThinking ? `${workflow}-think` : workflow, { model: folder.name, seed, ...said }, args);
+}
+
+/** The options that a form's input comes from, where the name is not the same. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  width: ['size', 'ratio'], height: ['size', 'ratio'], cfg_text: ['cfg-text'], cfg_image: ['cfg-image'], cfg_start: ['cfg-interval'], cfg_end: ['cfg-interval'], renorm_min: ['renorm-min'],
+  max_tokens: ['max-tokens'], sample: ['temperature'],
+};
+
+/** Of a model on a server the own settings are not known here: what is not said stays as the workflow has it. */
+function isGiven(input: string, { options }: CommandArguments): boolean {
+  return input === 'prompt' || input === 'image' || (optionsOf[input] ?? [input]).some((name) => options[name] !== undefined);
 }
 
 function positionals(args: CommandArguments, wanted: readonly string[], command: string): readonly string[] {
@@ -97,10 +112,17 @@ function besidePicture(args: CommandArguments, image: string): CommandArguments 
   return { ...args, options: { ...args.options, 'input-directory': path.dirname(path.resolve(image)) } };
 }
 
-async function modelOf(args: CommandArguments, host: CommandHost): Promise<ModelFolder> {
+/** A model's name and settings. `isElsewhere`: it is on the server alone, and the settings are the demo model's. */
+interface Known extends Pick<ModelFolder, 'name' | 'config'> { readonly isElsewhere: boolean }
+
+async function modelOf(args: CommandArguments, host: CommandHost): Promise<Known> {
   const given = args.options['model'];
-  const name = typeof given === 'string' ? given : 'bagel-demo';
-  return openModel((await exists(name)) ? path.resolve(name) : await findModel(name, host.modelFolders()));
+  const name = typeof given === 'string' ? given : demo;
+  const open = async (wanted: string) => openModel((await exists(wanted)) ? path.resolve(wanted) : await findModel(wanted, host.modelFolders()));
+  const here = args.options['server'] === undefined ? await open(name) : await open(name).catch(() => undefined);
+  if (here !== undefined) return { name: here.name, config: here.config, isElsewhere: false };
+  if (args.options['ratio'] !== undefined) throw new UsageError(`--ratio needs the settings of ${name}, which is not here: give --size`);
+  return { name, config: (await open(demo)).config, isElsewhere: true };
 }
 
 function exists(name: string): Promise<boolean> {
