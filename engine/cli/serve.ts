@@ -29,7 +29,7 @@ const options: Record<string, CommandOption> = {
   'enable-cors-header': { ...text('ORIGIN', 'let pages of this origin in (default any), in place of the origin check'), bare: '*' },
   'max-upload-size': text('MB', 'largest body (default 100)'),
   'enable-compress-response-body': flag('compress JSON and texts'),
-  'front-end-root': text('DIR', 'a built page, served at /'),
+  'front-end-root': text('DIR', 'another built page than our own, served at /'),
   'base-directory': text('DIR', 'where models, input, output, temp and user are (default here)'),
   'input-directory': text('DIR', 'where pictures are read'),
   'output-directory': text('DIR', 'where results are written'),
@@ -161,10 +161,14 @@ function previewSideOf(args: CommandArguments): number {
   return method === 'none' ? 0 : wholeNumber(args, 'preview-size', 512, 1);
 }
 
+/** Our own page, as it was built. */
+const ownPage = path.join(packageRoot, 'dist/ui');
+
 function pageOf(args: CommandArguments): string | undefined {
   const root = one(args, 'front-end-root');
   if (root !== undefined && !existsSync(path.join(root, 'index.html'))) throw new UsageError(`--front-end-root ${root} holds no index.html`);
-  return root === undefined ? undefined : path.resolve(root);
+  if (root !== undefined) return path.resolve(root);
+  return existsSync(path.join(ownPage, 'index.html')) ? ownPage : undefined;
 }
 
 function one({ options: given }: CommandArguments, name: string): string | undefined {
