@@ -1,9 +1,10 @@
 // What all OpenAI-compatible routes do alike: errors in OpenAI's shape, notices, and runs that end when the client goes.
 import { randomInt } from 'node:crypto';
 import type { Response } from 'express';
+import { encodeJson, type JsonObject } from '../../formats/json.ts';
 import type { FormResult, FormRun } from '../jobs/run-form.ts';
 import type { Site } from '../comfy/site.ts';
-import { failureError, openAiErrorOf, sendError } from './errors.ts';
+import { failureError, OpenAiError, openAiErrorOf, sendError } from './errors.ts';
 import type { TaskForm } from './workflows.ts';
 
 export async function answering(response: Response, act: () => Promise<void>): Promise<void> {
@@ -54,8 +55,24 @@ export async function resultsOf({ store }: Site, runs: readonly FormRun[], gone:
   }
 }
 
+const mostSeed = 2n ** 64n - 1n;
+
 export function newSeed(): bigint {
   return BigInt(randomInt(2 ** 32));
+}
+
+/** Undefined where none is given. Throws an OpenAiError for what is no seed. */
+export function seedOf(asked: JsonObject): bigint | undefined {
+  const given = asked.get('seed');
+  if (given === undefined) return undefined;
+  const seed = typeof given === 'bigint' ? given : Number.isSafeInteger(given) ? BigInt(given as number) : undefined;
+  if (seed === undefined || seed > mostSeed) throw new OpenAiError(`seed is ${encodeJson(given)}: give a whole number from 0 to ${mostSeed}`, { param: 'seed', code: 'invalid_value' });
+  return seed;
+}
+
+/** So many, each one more than the one before. */
+export function seedsFrom(first: bigint, count: number): readonly bigint[] {
+  return Array.from({ length: count }, (_, i) => (first + BigInt(i)) & mostSeed);
 }
 
 export function isThinking(effort: unknown): boolean {

@@ -4,7 +4,7 @@ import { encodeJson, isJsonObject, type Json, type JsonObject } from '../../form
 import type { Site } from '../comfy/site.ts';
 import type { FormResult, FormRun } from '../jobs/run-form.ts';
 import { sendJson } from '../web.ts';
-import { answering, goneSignal, isThinking, newSeed, nowSeconds, resultsOf, submitAll } from './answering.ts';
+import { answering, goneSignal, isThinking, newSeed, nowSeconds, resultsOf, seedOf, submitAll } from './answering.ts';
 import { checkRequest, parseBody } from './check-request.ts';
 import { failureError } from './errors.ts';
 import { setMessages } from './messages.ts';
@@ -40,7 +40,8 @@ function setWriting(form: TaskForm, asked: JsonObject): void {
   }
   form.set('top_p', asked.get('top_p'));
   if (isThinking(asked.get('reasoning_effort')) || form.has('think')) form.set('think', isThinking(asked.get('reasoning_effort')));
-  if (form.has('seed') || asked.has('seed')) form.set('seed', asked.get('seed') ?? (Number(temperature ?? 0) > 0 ? newSeed() : undefined));
+  const seed = seedOf(asked) ?? (Number(temperature ?? 0) > 0 && form.has('seed') ? newSeed() : undefined);
+  form.set('seed', seed);
 }
 
 async function answer(site: Site, run: FormRun, form: TaskForm, head: readonly [string, Json][], response: Response, gone: AbortSignal): Promise<void> {

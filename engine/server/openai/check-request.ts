@@ -40,8 +40,10 @@ function refuseUnknown(name: string, schema: RequestSchema): never {
 
 async function checkMember(name: string, value: Json, schema: object): Promise<void> {
   const validator = await validatorOf(schema);
-  const plain = plainOf(value);
+  const plain = typeof value === 'bigint' ? Number(value) : plainOf(value);
   if (validator.Check(plain)) return;
+  const { description = '' } = schema as { readonly description?: string };
+  if (description.startsWith('only ')) throw new OpenAiError(`${name}: ${description}`, { param: name, code: 'unsupported_value' });
   const [, errors] = validator.Errors(plain);
   const deepest = errors.reduce<Found | undefined>((best, error) => (best === undefined || error.instancePath.length > best.instancePath.length ? error : best), undefined);
   const where = `${name}${(deepest?.instancePath ?? '').replace(/\/(\d+)/g, '[$1]').replaceAll('/', '.')}`;
@@ -49,20 +51,14 @@ async function checkMember(name: string, value: Json, schema: object): Promise<v
   const isWhole = (deepest?.instancePath ?? '') === '';
   const shown = encodeJson(value);
   const given = isWhole ? ` is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}:` : '';
-  const wanted = isWhole && allowed !== undefined ? `give ${allowed}` : choicesIn(deepest?.params ?? {}) === undefined ? deepest?.message ?? 'is wrong' : `must be one of ${choicesIn(deepest!.params)!}`;
-  throw new OpenAiError(`${where}${given} ${wanted}`, { param: name, code: isWhole && isOnlyNeutral(schema) ? 'unsupported_value' : 'invalid_value' });
+  const wanted = isWhole && allowed !== undefined ? `give ${allowed}` : choicesIn(deepest?.params ?? {}) === undefined ? deepest?.message.replace(/^must be either (.*) or null$/, 'must be $1') ?? 'is wrong' : `must be one of ${choicesIn(deepest!.params)!}`;
+  throw new OpenAiError(`${where}${given} ${wanted}`, { param: name, code: 'invalid_value' });
 }
 
 function choicesIn(schema: object): string | undefined {
   const { enum: choices, allowedValues } = schema as { readonly enum?: readonly unknown[]; readonly allowedValues?: readonly unknown[] };
   const found = choices ?? allowedValues;
   return found === undefined ? undefined : found.filter((choice) => choice !== null).map((choice) => JSON.stringify(choice)).join(', ');
-}
-
-/** True where the member is known but cannot be heed. */
-function isOnlyNeutral(schema: object): boolean {
-  const { enum: choices, maxItems, maxProperties, anyOf } = schema as { readonly enum?: readonly unknown[]; readonly maxItems?: number; readonly maxProperties?: number; readonly anyOf?: readonly object[] };
-  return (choices !== undefined && choices.length === 2) || maxItems === 0 || maxProperties === 0 || anyOf?.some(isOnlyNeutral) === true;
 }
 
 function validatorOf(schema: object): Promise<Validator> {

@@ -8,7 +8,7 @@ import type { FormValue } from '../jobs/form-inputs.ts';
 import type { FileReference, FormResult } from '../jobs/run-form.ts';
 import { listMultipart } from '../multipart.ts';
 import { sendJson } from '../web.ts';
-import { answering, goneSignal, isThinking, newSeed, nowSeconds, resultsOf, submitAll } from './answering.ts';
+import { answering, goneSignal, isThinking, newSeed, nowSeconds, resultsOf, seedOf, seedsFrom, submitAll } from './answering.ts';
 import { checkRequest, parseBody } from './check-request.ts';
 import { OpenAiError } from './errors.ts';
 import { pictureOf } from './pictures.ts';
@@ -17,7 +17,6 @@ import { splitThinking } from './thinking.ts';
 import type { OpenAiTask, TaskForm, TaskForms } from './workflows.ts';
 
 const defaultQuality = 92;
-const mostSeed = 2n ** 64n - 1n;
 
 export function addImageRoutes(site: Site, tasks: TaskForms): void {
   site.web.on('/v1/images/generations', {
@@ -41,7 +40,7 @@ async function draw(site: Site, tasks: TaskForms, task: OpenAiTask, asked: JsonO
   setPictures(form, pictures);
   setSize(form, asked.get('size') as string | undefined);
   setSteps(form, asked);
-  const seeds = seedsOf(asked);
+  const seeds = seedsFrom(seedOf(asked) ?? newSeed(), Number(asked.get('n') ?? 1));
   const runs = await submitAll(site, form, seeds, response);
   let results: readonly FormResult[];
   try {
@@ -88,11 +87,6 @@ function setSteps(form: TaskForm, asked: JsonObject): void {
   const factor = { low: 0.5, high: 2, hd: 2 }[String(asked.get('quality'))];
   const standing = Number(form.standing('steps'));
   if (factor !== undefined && standing > 0) form.set('steps', BigInt(Math.max(2, Math.round(standing * factor))));
-}
-
-function seedsOf(asked: JsonObject): readonly bigint[] {
-  const first = asked.get('seed') === undefined ? newSeed() : BigInt(asked.get('seed') as bigint);
-  return Array.from({ length: Number(asked.get('n') ?? 1) }, (_, i) => (first + BigInt(i)) & mostSeed);
 }
 
 interface Edit {

@@ -6,9 +6,13 @@ const flag = { type: ['boolean', 'null'] } as const;
 const amount = (minimum: number, maximum: number) => ({ type: ['number', 'null'], minimum, maximum } as const);
 const whole = (minimum: number, maximum: number) => ({ type: ['integer', 'null'], minimum, maximum } as const);
 const oneOf = <const T extends readonly string[]>(...choices: T) => ({ enum: [...choices, null] });
+/** Known to OpenAI, but here only what changes nothing is possible. */
+const only = <const T extends object>(what: string, schema: T) => ({ ...schema, description: `only ${what} is supported` });
 /** Says nothing that matters here. */
 const ignored = { description: 'taken and not used' } as const;
 
+/** Beyond doubles too, so no integer to the validator. */
+const seed = { type: ['number', 'null'], minimum: 0 } as const;
 const reasoningEffort = { ...oneOf('none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'), description: 'beyond minimal: think in words first' } as const;
 const model = { type: ['string', 'null'], description: 'a model of GET /v1/models; OpenAI\'s names stand for the server\'s own' } as const;
 
@@ -20,10 +24,10 @@ const imageMembers = {
   response_format: { ...oneOf('b64_json', 'url'), description: 'default b64_json; url: a path of this server, which needs the token too' },
   output_format: { ...oneOf('png', 'jpeg', 'webp'), description: 'default png, which holds its workflow' },
   output_compression: { ...whole(0, 100), description: 'quality of jpeg and webp; default 92' },
-  seed: { type: ['integer', 'null'], minimum: 0, description: 'ours; default: a new one each time, which is told' },
+  seed: { ...seed, description: 'ours: 0 to 2^64 - 1; default: a new one each time, which is told' },
   steps: { ...whole(2, 1000), description: 'ours: points of the schedule' },
   reasoning_effort: reasoningEffort,
-  background: oneOf('auto', 'opaque'), moderation: oneOf('auto', 'low'), stream: { enum: [false, null] }, partial_images: { enum: [0, null] }, user: ignored,
+  background: only('auto and opaque', oneOf('auto', 'opaque')), moderation: ignored, stream: only('false', { enum: [false, null] }), partial_images: only('0', { enum: [0, null] }), user: ignored,
 } as const;
 
 const style = { ...oneOf('vivid', 'natural'), ...ignored } as const;
@@ -71,10 +75,10 @@ export const chatRequest = {
     stream: flag, stream_options: { type: ['object', 'null'], properties: { include_usage: flag, include_obfuscation: flag } },
     max_tokens: whole(1, 32767), max_completion_tokens: { ...whole(1, 32767), description: 'tokens of thinking and answer together' },
     temperature: { ...amount(0, 5), description: '0: the likeliest word each time' }, top_p: amount(0, 1),
-    seed: { type: ['integer', 'null'], minimum: 0 }, reasoning_effort: reasoningEffort,
-    n: { enum: [1, null] }, frequency_penalty: { enum: [0, null] }, presence_penalty: { enum: [0, null] }, logprobs: { enum: [false, null] }, logit_bias: { type: ['object', 'null'], maxProperties: 0 },
-    tools: { type: ['array', 'null'], maxItems: 0 }, tool_choice: oneOf('none', 'auto'), parallel_tool_calls: ignored, stop: { anyOf: [{ type: 'null' }, { type: 'array', maxItems: 0 }] },
-    response_format: { anyOf: [{ type: 'null' }, { type: 'object', required: ['type'], properties: { type: { const: 'text' } } }] }, modalities: { anyOf: [{ type: 'null' }, { const: ['text'] }] },
+    seed, reasoning_effort: reasoningEffort,
+    n: only('1', { enum: [1, null] }), frequency_penalty: only('0', { enum: [0, null] }), presence_penalty: only('0', { enum: [0, null] }), logprobs: only('false', { enum: [false, null] }), logit_bias: only('{}', { type: ['object', 'null'], maxProperties: 0 }),
+    tools: only('[]', { type: ['array', 'null'], maxItems: 0 }), tool_choice: only('none and auto', oneOf('none', 'auto')), parallel_tool_calls: ignored, stop: only('[]', { type: ['array', 'null'], maxItems: 0 }),
+    response_format: only('{"type": "text"}', { type: ['object', 'null'], required: ['type'], properties: { type: { const: 'text' } } }), modalities: only('["text"]', { type: ['array', 'null'], items: { const: 'text' } }),
     user: ignored, metadata: ignored, store: ignored, service_tier: ignored, safety_identifier: ignored, prompt_cache_key: ignored, prompt_cache_retention: ignored, verbosity: ignored,
   },
   additionalProperties: false,
@@ -94,7 +98,7 @@ export const imagesAnswer = {
     data: {
       type: 'array', items: {
         type: 'object', required: ['seed'],
-        properties: { b64_json: text, url: text, seed: { type: 'integer' }, reasoning_content: { ...text, description: 'what was thought before drawing' } },
+        properties: { b64_json: text, url: text, seed: { type: 'number' }, reasoning_content: { ...text, description: 'what was thought before drawing' } },
       },
     },
   },
