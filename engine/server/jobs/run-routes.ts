@@ -41,7 +41,7 @@ export async function answering(response: Response, act: () => Promise<void>): P
     await act();
   } catch (error) {
     if (!(error instanceof FormRunError)) throw error;
-    if (error.status === 503) response.setHeader('Retry-After', '5');
+    if (error.status === 429 || error.status === 503) response.setHeader('Retry-After', '5');
     sendJson(response, encodeJson(error.json()), error.status);
   }
 }
@@ -57,7 +57,7 @@ async function run(site: Site, request: Request, response: Response): Promise<vo
   const isInline = options.get('outputs') !== 'files';
   if (options.get('wait') === false) return answer(site, request, response, started.id, isInline);
   const timeout = options.get('timeout_seconds');
-  const signals = timeout === undefined ? [gone] : [gone, AbortSignal.timeout(Number(timeout) * 1000)];
+  const signals = timeout === undefined ? [gone] : [gone, AbortSignal.timeout(Math.ceil(Number(timeout) * 1000))];
   await settled(started, AbortSignal.any(signals));
   if (!gone.aborted) return answer(site, request, response, started.id, isInline);
   if (started.isNew && options.get('on_disconnect') !== 'continue') await started.cancel();

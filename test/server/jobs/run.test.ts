@@ -160,7 +160,7 @@ describe('waiting', () => {
 
   test('a timeout answers 202 and the run goes on; the same id again is the same job', async () => {
     const server = await serve();
-    expect(await run(server, { ...long, timeout_seconds: 0.02, id: 'slow' })).toMatchObject({ status: 202, body: { id: 'slow', status: expect.stringMatching(/pending|in_progress/), outputs: [] } });
+    expect(await run(server, { ...long, timeout_seconds: 0.0203, id: 'slow' })).toMatchObject({ status: 202, body: { id: 'slow', status: expect.stringMatching(/pending|in_progress/), outputs: [] } });
     expect(await run(server, { workflow: work, timeout_seconds: 0.02, id: 'slow' })).toMatchObject({ status: 202, body: { id: 'slow' } });
     expect((await server.json('/api/jobs') as Answer).jobs).toHaveLength(1);
     expect(await (await server.post('/api/jobs/slow/cancel', '')).json()).toEqual({ cancelled: true });
