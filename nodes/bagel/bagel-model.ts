@@ -30,7 +30,7 @@ export class BagelModel extends PartRunner {
   readonly placement: Placement;
 
   constructor(folder: ModelFolder, options: ModelOptions & { readonly placement?: Placement }) {
-    super(options);
+    super({ ...options, mapFloat32: folder.isMapped ?? false });
     this.#folder = folder;
     this.#weights = { llm: { get: (key) => folder.llm.get(key), castsInRun: !options.expandWeights }, vae: folder.vae };
     this.name = folder.name;

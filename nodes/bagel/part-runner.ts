@@ -10,6 +10,8 @@ import type { Tensor } from '../../engine/tensor/tensor.ts';
 export interface ModelOptions {
   /** False: 16-bit weights stay mapped and are cast in every run; slower, a quarter of the memory. */
   readonly expandWeights: boolean;
+  /** True: parts whose matrices are all stored as float32 are not packed, so that they stay in their file; as fast, and loaded at once. */
+  readonly mapFloat32?: boolean;
 }
 
 export abstract class PartRunner {
@@ -51,9 +53,13 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights }, forecast: this.forecast(part) });
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part) }, forecast: this.forecast(part) });
     this.#loaded.add(session);
     return session;
+  }
+
+  #isMapped({ weights }: Part): boolean {
+    return this.#options.mapFloat32 === true && weights.every(({ dtype, shape }) => dtype === 'float32' || shape.length < 2);
   }
 
   /** Runs a part and gives what `fetch` names. */

@@ -38,6 +38,8 @@ export interface ModelFolder extends ModelDescription {
   readonly llm: ReadonlyMap<string, StoredWeight>;
   /** The same of the autoencoder; empty where the model comes without one. */
   readonly vae: ReadonlyMap<string, WeightRef>;
+  /** Its weights are laid out to be mapped. */
+  readonly isMapped?: boolean;
 }
 
 /** A model that runs as somebody else stored it. */

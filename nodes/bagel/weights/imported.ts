@@ -82,7 +82,7 @@ export async function openImported(folder: string): Promise<ModelFolder> {
   if (autoencoder !== undefined) checkShapes(folder, vae, autoencoderShapes(config.vae));
   const tokenizerFiles = tokenizerIn(folder, names);
   return {
-    path: path.resolve(folder), name: path.basename(path.resolve(folder)), llm, vae, config, tokenizerFiles, warnings: [],
+    path: path.resolve(folder), name: path.basename(path.resolve(folder)), llm, vae, config, tokenizerFiles, warnings: [], isMapped: true,
     contentKey: await hashContent([weights, ...(autoencoder === undefined ? [] : [autoencoder])], config, tokenizerFiles),
   };
 }
