@@ -45,12 +45,17 @@ export function viewPath({ filename, subfolder, type }: FileReference): string {
   return `/api/view?${new URLSearchParams({ filename, subfolder, type }).toString()}`;
 }
 
-/** The answer of /api/run. `inline` gives media type and data URL of a file. */
+/** The answer of /api/run. `inline` gives media type and data URL of a file; it is asked for one after the other. */
 export async function answerJson({ id, state, outputs, error }: FormResult, inline?: (file: FileReference) => Promise<{ readonly mediaType: string; readonly dataUrl: string } | undefined>): Promise<Json> {
-  const listed = await Promise.all(outputs.map(async (output) => outputJson(output, await Promise.all(output.files.map(async (file) => {
-    const found = await inline?.(file);
-    return new Map<string, Json>([...referenceJson(file), ...(found === undefined ? [] : [['media_type', found.mediaType], ['data_url', found.dataUrl]] as const)]);
-  })))));
+  const listed: Json[] = [];
+  for (const output of outputs) {
+    const files: Json[] = [];
+    for (const file of output.files) {
+      const found = await inline?.(file);
+      files.push(new Map<string, Json>([...referenceJson(file), ...(found === undefined ? [] : [['media_type', found.mediaType], ['data_url', found.dataUrl]] as const)]));
+    }
+    listed.push(outputJson(output, files));
+  }
   return new Map<string, Json>([['id', id], ['status', statusOf(state)], ['outputs', listed], ...(error === undefined ? [] : [['error', problemJson(error)] as const])]);
 }
 

@@ -1,6 +1,6 @@
 // POST /run: a workflow and the inputs of its form → a run → its outputs in the answer. GET /run/ID gives the same answer for a run that was
 // begun before; GET /workflows lists what can be run by name.
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { Request, Response } from 'express';
 import { FormatError } from '../../formats/errors.ts';
 import { encodeJson, isJsonObject, parseJson, type Json, type JsonObject } from '../../formats/json.ts';
@@ -129,8 +129,8 @@ async function answer(site: Site, request: Request, response: Response, id: stri
   if (wanted !== undefined && result.state === 'success') return sendPicture(site, response, result, wanted);
   let left = mostInlineBytes;
   const inline = async (file: FileReference) => {
-    const bytes = await fileBytes(site, file);
-    if (bytes === undefined || bytes.length > left) return undefined;
+    const bytes = await fileBytes(site, file, left);
+    if (bytes === undefined) return undefined;
     left -= bytes.length;
     const mediaType = mediaTypeOf(file.filename);
     return { mediaType, dataUrl: `data:${mediaType};base64,${bytes.toString('base64')}` };
@@ -163,9 +163,11 @@ async function converted(bytes: Uint8Array, wanted: string): Promise<Buffer> {
   return Buffer.from(await (wanted === 'image/jpeg' ? encodeJpeg(picture, { quality: 92 }) : wanted === 'image/webp' ? encodeWebp(picture, { quality: 92 }) : encodePng(picture)));
 }
 
-async function fileBytes({ folders }: Site, { filename, subfolder, type }: FileReference): Promise<Buffer | undefined> {
+/** Undefined where it is gone, or larger than `mostBytes`. */
+async function fileBytes({ folders }: Site, { filename, subfolder, type }: FileReference, mostBytes = Infinity): Promise<Buffer | undefined> {
   const file = await confinedPath(folders[type], subfolder, filename);
-  return file === undefined ? undefined : readFile(file).catch(() => undefined);
+  const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size;
+  return file === undefined || size === undefined || size > mostBytes ? undefined : readFile(file).catch(() => undefined);
 }
 
 function mediaTypeOf(filename: string): string {

@@ -1,8 +1,11 @@
 // Server-sent events of a job: whole, replayed from any point, gaps told, slow readers bounded; and the log behind them.
 import http from 'node:http';
-import { describe, expect, test } from 'vitest';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RunEvent } from '../../../engine/exec/events.ts';
 import { EventLog, type Gap, type LoggedEvent } from '../../../engine/server/jobs/event-log.ts';
+import { streamEvents } from '../../../engine/server/jobs/event-stream.ts';
 import type { Job } from '../../../engine/store/store.ts';
 import { nodes, serve, type Answer, type TestServer } from '../harness.ts';
 
@@ -71,6 +74,31 @@ describe('over HTTP', () => {
     expect((await events(server, 'a')).at(-1)!.event).toBe('ended');
     slow.destroy();
   });
+});
+
+test('a reader that stalls is dropped, and little is kept for it', async () => {
+  const jobs = new Map<string, Job>([['a', { id: 'a', number: 0, state: 'running', createdAt: 0, startedAt: 0, kills: 0, outputs: 0 }]]);
+  const log = new EventLog({ store: { get: (id) => jobs.get(id) } });
+  const delta = 'x'.repeat(200_000);
+  for (let seq = 0; seq < 200; seq++) log.receive({ run: 'a', seq, at: 0, node: '1', display: '1', parent: null, real: '1', kind: 'text', delta });
+  let mostBuffered = 0;
+  let done!: (writable: boolean) => void;
+  const dropped = new Promise<boolean>((resolve) => { done = resolve; });
+  const app = express();
+  app.get('/', async (request, response) => {
+    const timer = setInterval(() => { mostBuffered = Math.max(mostBuffered, response.writableLength); }, 1);
+    await streamEvents(request, response, 'a', log, { heartbeatMs: 5, stallMs: 100 });
+    clearInterval(timer);
+    done(response.writableFinished);
+  });
+  const server = app.listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await new Promise((resolve) => server.on('listening', resolve));
+  const stalled = http.get({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' }, (response) => response.pause());
+  stalled.on('error', () => undefined);
+  expect(await dropped).toBe(false);
+  expect(mostBuffered).toBeLessThan(2_000_000);
+  stalled.destroy();
 });
 
 describe('the log', () => {

@@ -1,9 +1,9 @@
 // Webhooks against a real receiver: what is sent, the signature, retries, and where they do not go.
 import { createHmac } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer, request, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { isPublicAddress } from '../../../engine/server/jobs/public-address.ts';
+import { isPublicAddress, lookupPublic } from '../../../engine/server/jobs/public-address.ts';
 import { nodes, serve, type Answer } from '../harness.ts';
 import { work } from './workflows.ts';
 
@@ -92,4 +92,11 @@ test('which addresses are public', () => {
   for (const address of ['127.0.0.1', '10.1.2.3', '172.31.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', '::', '::1', 'fc00::1', 'fe80::1', 'ff02::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::', '2001:db8::1', 'nonsense']) {
     expect([address, isPublicAddress(address)]).toEqual([address, false]);
   }
+});
+
+test('a name that resolves to this machine is not connected to, whatever it was when it was checked', async () => {
+  const { url, received } = await receiver(200);
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) => request(url.replace('127.0.0.1', 'localhost'), { lookup: lookupPublic, agent: false }).on('error', resolve).end());
+  expect([error.code, error.message]).toEqual(['EPRIVATE', 'localhost is in a private network']);
+  expect(received).toEqual([]);
 });
