@@ -30,6 +30,7 @@ import { Logbook } from './logbook.ts';
 import { comfyOperations } from './openapi/comfy-operations.ts';
 import { addOpenApi } from './openapi/document.ts';
 import { jobOperations } from './openapi/job-operations.ts';
+import { openAiOperations } from './openapi/openai-operations.ts';
 import { Web } from './web.ts';
 
 export interface ServerOptions {
@@ -105,7 +106,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const forms = new FormRuns({ engine, registry, environment, runner, prompts, store, events, places: { user: folders.user, templates }, tempFolder: folders.temp });
   const webhooks = new Webhooks({ ...options.webhooks, store, forms, log: logbook.log });
   runner.onEnded.add((job) => webhooks.tell(job));
-  addOpenApi(web, [...jobOperations, ...comfyOperations], access.token !== undefined);
+  addOpenApi(web, [...jobOperations, ...openAiOperations, ...comfyOperations], access.token !== undefined);
   addRoutes({
     web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes, events, forms, webhooks,
     packs: options.packs ?? [], templates, frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],

@@ -54,7 +54,7 @@ function setQuestion(form: TaskForm, turns: readonly Turn[]): void {
   const texts = pieces.flatMap((piece) => ('text' in piece ? [piece.text] : []));
   const inputs = form.pictures;
   if (turns.some(({ role }) => role === 'assistant') || texts.length !== 1 || pictures.length !== inputs.length) {
-    throw new OpenAiError(`the workflow ${JSON.stringify(form.workflow)} answers one question about ${inputs.length} pictures, without earlier turns`, { param: 'messages', code: 'unsupported_value' });
+    throw new OpenAiError(`the workflow ${JSON.stringify(form.workflow)} answers one text with ${inputs.length} picture${inputs.length === 1 ? '' : 's'}, without earlier turns`, { param: 'messages', code: 'unsupported_value' });
   }
   form.set('prompt', texts[0]!);
   pictures.forEach((picture, i) => form.set(inputs[i]!, picture));
