@@ -1,0 +1,215 @@
+// The editor as components use it: open workflows, node types, runs, settings, and what lies over them. Made once by main.ts and given to
+// components by `useEditor()`. Knows no component.
+import { computed, inject, shallowRef, type ComputedRef, type InjectionKey, type ShallowRef } from 'vue';
+import { FormatError } from '../../engine/formats/errors.ts';
+import { parseJson } from '../../engine/formats/json.ts';
+import { ApiError } from '../api/http.ts';
+import type { LogEntry } from '../api/frames.ts';
+import { getObjectInfo } from '../api/prompts.ts';
+import type { LinkEnd, Place, Target } from '../canvas/events.ts';
+import type { GraphCanvas } from '../canvas/graph-canvas.ts';
+import type { Command } from '../state/commands/commands.ts';
+import type { Made } from '../state/commands/context.ts';
+import { emptyDocument, type Document, type LinkId, type Point } from '../state/document.ts';
+import { say, type Message } from '../state/messages.ts';
+import { noNodeTypes, readNodeTypes, type NodeTypes } from '../state/node-types.ts';
+import { indentOf, readWorkflowJson } from '../state/read-any.ts';
+import type { Selection } from '../state/selection.ts';
+import { changeTab, closeTab, freeTitle, noTabs, openTab, type SavedFile, type Tab, type Tabs } from '../state/tabs.ts';
+import { createNotices, type Notices } from './editor/notices.ts';
+import { createRuns, type Runs } from './editor/runs.ts';
+import { createSettings, store, stored, type SettingsStore } from './editor/settings.ts';
+import type { Shown } from './editor/shown.ts';
+import { Workspace } from './editor/workspace.ts';
+import { messageWords } from './words/words.ts';
+
+/** What the search box is to do with what is picked. */
+export interface SearchRequest {
+  readonly at: Place;
+  /** A link was dropped there. */
+  readonly from?: LinkEnd;
+  readonly replaces?: LinkId;
+}
+
+export interface MenuRequest { readonly target: Target; readonly at: Place }
+export type DialogName = 'settings' | 'shortcuts' | 'history';
+export type Mode = 'graph' | 'simple';
+
+export interface OpenOptions {
+  readonly title: string;
+  readonly file?: SavedFile;
+  /** Differs from every file: a restored draft, an imported picture's workflow. */
+  readonly isDirty?: boolean;
+  /** For a tab that is restored. */
+  readonly id?: string;
+}
+
+export interface Editor {
+  readonly clientId: string;
+  readonly types: ShallowRef<NodeTypes>;
+  /** `failed` with the reason to show. */
+  readonly typesState: ShallowRef<'loading' | 'ready' | 'failed'>;
+  readonly settings: SettingsStore;
+  readonly notices: Notices;
+  readonly runs: Runs;
+  readonly log: ShallowRef<readonly LogEntry[]>;
+  readonly tabs: ShallowRef<Tabs>;
+  readonly workspaces: ReadonlyMap<string, Workspace>;
+  readonly active: ComputedRef<Workspace | undefined>;
+  readonly activeTab: ComputedRef<Tab | undefined>;
+  readonly mode: ShallowRef<Mode>;
+  readonly canvas: ShallowRef<GraphCanvas | undefined>;
+  readonly search: ShallowRef<SearchRequest | undefined>;
+  readonly menu: ShallowRef<MenuRequest | undefined>;
+  readonly dialog: ShallowRef<DialogName | undefined>;
+  /** By tab and node of a run: what nodes show. */
+  readonly shown: ShallowRef<ReadonlyMap<string, ReadonlyMap<string, Shown>>>;
+  /** The latest preview by tab and node of a run under way. */
+  readonly previews: ReadonlyMap<string, ReadonlyMap<string, Blob>>;
+  /** Called for every preview. Returns how to stop. */
+  onPreview(listener: (tab: string, node: string, picture: Blob | undefined) => void): () => void;
+  loadTypes(): Promise<void>;
+  openDocument(document: Document, options: OpenOptions): Workspace;
+  openBlank(): Workspace;
+  /** Opens a workflow's text in any form. What is wrong with it is told; undefined then. */
+  openText(text: string, options: OpenOptions): Workspace | undefined;
+  show(tab: string): void;
+  /** Closes without asking. */
+  close(tab: string): void;
+  changeTab(tab: string, change: Partial<Omit<Tab, 'id'>>): void;
+  /** Runs commands as one step on the shown workflow; a refusal is told. */
+  run(...commands: readonly Command[]): readonly Made[] | undefined;
+  select(selection: Selection): void;
+  say(message: Message): string;
+  /** Tells of an error that was caught. */
+  tellError(error: unknown, what?: string): void;
+  setShown(tab: string, node: string, shown: Shown): void;
+  /** Graph coordinates of the middle of what is in sight. */
+  middle(): Point;
+}
+
+const clientKey = 'bagelgraph.client';
+const mostLogLines = 2000;
+
+export function createEditor(): Editor {
+  const clientId = String(stored(clientKey, sessionStorage) ?? crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)).replaceAll('-', '');
+  store(clientKey, clientId, sessionStorage);
+  const settings = createSettings();
+  const notices = createNotices();
+  const types = shallowRef<NodeTypes>(noNodeTypes);
+  const typesState = shallowRef<'loading' | 'ready' | 'failed'>('loading');
+  const tabs = shallowRef<Tabs>(noTabs);
+  const workspaces = new Map<string, Workspace>();
+  const canvas = shallowRef<GraphCanvas>();
+  const log = shallowRef<readonly LogEntry[]>([]);
+  const shown = shallowRef<ReadonlyMap<string, ReadonlyMap<string, Shown>>>(new Map());
+  const previews = new Map<string, Map<string, Blob>>();
+  const previewListeners = new Set<(tab: string, node: string, picture: Blob | undefined) => void>();
+  const activeTab = computed(() => tabs.value.tabs.find(({ id }) => id === tabs.value.active));
+  const active = computed(() => (activeTab.value === undefined ? undefined : workspaces.get(activeTab.value.id)));
+
+  const sayMessage = (message: Message) => say(message, messageWords());
+  const tellError = (error: unknown, what?: string) => {
+    if (!(error instanceof ApiError || error instanceof FormatError)) console.error(error);
+    const text = error instanceof Error ? error.message : String(error);
+    notices.tell('error', what === undefined ? text : `${what} ${text}`);
+  };
+  const setShown = (tab: string, node: string, what: Shown) => {
+    shown.value = new Map(shown.value).set(tab, new Map(shown.value.get(tab)).set(node, what));
+  };
+  const setPreview = (tab: string, node: string, picture: Blob | undefined) => {
+    const own = previews.get(tab) ?? new Map<string, Blob>();
+    previews.set(tab, own);
+    if (picture === undefined) own.delete(node);
+    else own.set(node, picture);
+    for (const listener of previewListeners) listener(tab, node, picture);
+  };
+  const runs = createRuns({
+    clientId,
+    onShown: (tab, _run, node, what) => { if (tab !== undefined) setShown(tab, node, what); },
+    onPreview: (tab, _run, node, picture) => { if (tab !== undefined && settings.all.value.previews) setPreview(tab, node, picture); },
+    onEnded(tab) {
+      if (tab !== undefined) for (const node of [...(previews.get(tab)?.keys() ?? [])]) setPreview(tab, node, undefined);
+    },
+    onLog: (entries) => { log.value = [...log.value, ...entries].slice(-mostLogLines); },
+    onFailure: (error) => tellError(error),
+  });
+
+  const openDocument: Editor['openDocument'] = (document, { title, file, isDirty = false, id = crypto.randomUUID?.() ?? Math.random().toString(36).slice(2) }) => {
+    const open = file === undefined ? undefined : tabs.value.tabs.find((tab) => tab.file?.path === file.path);
+    if (open !== undefined) {
+      tabs.value = { ...tabs.value, active: open.id };
+      return workspaces.get(open.id)!;
+    }
+    const workspace = new Workspace(id, document, settings.all.value.historySteps);
+    if (isDirty) workspace.markDirty();
+    workspaces.set(id, workspace);
+    tabs.value = openTab(tabs.value, { id, title: freeTitle(tabs.value, title), ...(file === undefined ? {} : { file }) });
+    return workspace;
+  };
+
+  const editor: Editor = {
+    clientId, types, typesState, settings, notices, runs, log, tabs, workspaces, active, activeTab, canvas, shown, previews,
+    mode: shallowRef<Mode>('graph'), search: shallowRef(), menu: shallowRef(), dialog: shallowRef(),
+    onPreview(listener) {
+      previewListeners.add(listener);
+      return () => void previewListeners.delete(listener);
+    },
+    async loadTypes() {
+      try {
+        types.value = readNodeTypes(await getObjectInfo());
+        typesState.value = 'ready';
+      } catch (error) {
+        if (typesState.value === 'loading') typesState.value = 'failed';
+        tellError(error);
+      }
+    },
+    openDocument,
+    openBlank: () => openDocument(emptyDocument(), { title: editorTitle }),
+    openText(text, options) {
+      try {
+        const { document, notices: found } = readWorkflowJson(parseJson(text), types.value);
+        for (const message of found) notices.tell('warning', sayMessage(message));
+        const { file } = options;
+        return openDocument(document, { ...options, ...(file === undefined ? {} : { file: { ...file, indent: indentOf(text) } }) });
+      } catch (error) {
+        tellError(error, `${options.title}:`);
+        return undefined;
+      }
+    },
+    show: (tab) => { tabs.value = { ...tabs.value, active: tab }; },
+    close(tab) {
+      tabs.value = closeTab(tabs.value, tab);
+      workspaces.delete(tab);
+      previews.delete(tab);
+      const left = new Map(shown.value);
+      left.delete(tab);
+      shown.value = left;
+    },
+    changeTab: (tab, change) => { tabs.value = changeTab(tabs.value, tab, change); },
+    run(...commands) {
+      const outcome = active.value?.runAll(commands, types.value);
+      if (outcome?.ok === false) notices.tell('warning', sayMessage(outcome.reason));
+      return outcome?.ok === true ? outcome.made : undefined;
+    },
+    select(selection) { if (active.value !== undefined) active.value.selection.value = selection; },
+    say: sayMessage, tellError, setShown,
+    middle() {
+      const box = canvas.value?.surface.getBoundingClientRect();
+      return canvas.value === undefined || box === undefined ? [0, 0] : canvas.value.toGraph({ x: box.left + box.width / 2, y: box.top + box.height / 2 });
+    },
+  };
+  return editor;
+}
+
+/** The title of a new workflow. */
+export const editorTitle = 'Untitled';
+
+export const editorKey: InjectionKey<Editor> = Symbol('editor');
+
+/** The editor; for components alone. */
+export function useEditor(): Editor {
+  const editor = inject(editorKey);
+  if (editor === undefined) throw new Error('there is no editor around this component');
+  return editor;
+}

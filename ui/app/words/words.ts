@@ -1,0 +1,20 @@
+// The words of the page in the language chosen: `t('key')` for its own, `messageWords()` for messages of ui/state.
+import { shallowRef } from 'vue';
+import { english, type Words as MessageWords } from '../../state/messages.ts';
+import { en } from './en.ts';
+
+export type WordKey = keyof typeof en;
+export type Words = Readonly<Record<WordKey, string>>;
+export interface Language { readonly words: Words; readonly messages: MessageWords }
+
+/** Read in templates and computed values, so that a change shows at once. */
+export const language = shallowRef<Language>({ words: en, messages: english });
+
+/** The words for a key; `{name}` is replaced. */
+export function t(key: WordKey, params: Readonly<Record<string, string | number>> = {}): string {
+  return language.value.words[key].replace(/\{(\w+)\}/g, (whole, name: string) => (Object.hasOwn(params, name) ? String(params[name]) : whole));
+}
+
+export function messageWords(): MessageWords {
+  return language.value.messages;
+}
