@@ -1,4 +1,5 @@
 // Block quantisation of linear weights as ONNX Runtime's MatMulNBits reads them. Pure arithmetic: knows no files and no graph.
+// All arithmetic is in doubles but for the scale, which is rounded to float32 before codes are made; a code is value · (1 / scale) to the nearest, ties to even.
 // Layout: com.microsoft.MatMulNBits in ONNX Runtime's contrib operators.
 
 /** Blocks of `block` values along the inputs share one scale; values are (code − 2^(bits − 1)) · scale. */

@@ -134,6 +134,15 @@ describe.each(['nf4', 'double'])('NF4: %s', (kind) => {
   });
 });
 
+test('FP4 is the same with another table', async () => {
+  const table = float32([16], Float32Array.from({ length: 16 }, (_, i) => (i < 8 ? i / 7 : (8 - i) / 8)));
+  const state = 'nf4.weight.quant_state.bitsandbytes__nf4';
+  const detected = await detect({ 'a.weight': of('nf4.weight'), 'a.weight.absmax': of('nf4.weight.absmax'), 'a.weight.quant_map': table, 'a.weight.quant_state.bitsandbytes__fp4': of(state) });
+  const codes = of('nf4.weight').data as Uint8Array;
+  const values = Float32Array.from({ length: 2080 }, (_, i) => (table.data as Float32Array)[i % 2 === 0 ? codes[i >> 1]! >> 4 : codes[i >> 1]! & 15]! * (of('nf4.weight.absmax').data as Float32Array)[i >> 6]!);
+  await expectRows(detected, 'a.weight', float32([40, 52], values));
+});
+
 describe('FP8', () => {
   const weight = of('fp8.weight');
   const rowless = () => (of('fp8.values.row').data as Float32Array).map((value, i) => value / (of('fp8.row').data as Float32Array)[Math.floor(i / 130)]!);
