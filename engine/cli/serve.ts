@@ -7,6 +7,8 @@ import { openFiles } from '../exec/files.ts';
 import type { CommandArguments, CommandOption } from '../graph/node.ts';
 import { createRegistry } from '../graph/registry.ts';
 import type { SiteFolders } from '../server/comfy/site.ts';
+import { Logbook } from '../server/logbook.ts';
+import { accessOf, accessOptions } from './access-options.ts';
 import { UsageError } from './arguments.ts';
 import type { FullHost, HostCommand } from './command.ts';
 import { debugLevel, debugLine } from './debug.ts';
@@ -16,18 +18,14 @@ import { openAiOf, openAiOptions } from './openai.ts';
 import { deviceOptions } from './options.ts';
 import { namedIn, openState, stateOptions, stopGraceMs } from './state.ts';
 import { claimTempFolder } from './temp-folder.ts';
+import { writeTraces } from './trace-files.ts';
 import { webhookOptions, webhooksOf } from './webhook-options.ts';
 
 const text = (value: string, description: string): CommandOption => ({ type: 'string', value, description });
 const flag = (description: string): CommandOption => ({ type: 'boolean', description });
 
 const options: Record<string, CommandOption> = {
-  listen: { ...text('IP,IP', 'addresses to listen on (default 127.0.0.1; without a value all)'), bare: '0.0.0.0,::' },
-  port: text('N', 'port (default 8188)'),
-  'allow-host': { ...text('NAME', 'also answer to this host name'), multiple: true },
-  token: text('TEXT', 'ask every client for this token'),
-  'enable-cors-header': { ...text('ORIGIN', 'let pages of this origin in (default any), in place of the origin check'), bare: '*' },
-  'max-upload-size': text('MB', 'largest body (default 100)'),
+  ...accessOptions,
   'enable-compress-response-body': flag('compress JSON and texts'),
   'front-end-root': text('DIR', 'another built page than our own, served at /'),
   'base-directory': text('DIR', 'where models, input, output, temp and user are (default here)'),
@@ -71,22 +69,18 @@ export const serveCommand: HostCommand = {
     const files = openFiles({ ...folders, models });
     const engine = createEngine({ registry, devices, files, cache: cacheOf(args), concurrency: wholeNumber(args, 'concurrency', 1, 1) });
     const isVerbose = args.options['verbose'] !== undefined || debugLevel >= 1;
-    const say = (line: string) => host.stderr.write(line);
+    const access = accessOf(args);
+    const logbook = new Logbook((line) => host.stderr.write(line), access.logFormat);
+    const trace = process.env['TRACE'] === undefined ? undefined : writeTraces(process.env['TRACE'], logbook.log);
     const graceMs = stopGraceMs(args);
-    const store = await openState(args, path.resolve(one(args, 'base-directory') ?? '.'), (line) => say(`${line}\n`));
+    const store = await openState(args, path.resolve(one(args, 'base-directory') ?? '.'), logbook.log);
     const sweepTemp = claimTempFolder(folders.temp, namedIn(store));
     const untilStopped = watchStop(host.signal);
     try {
       const server = await startServer({
-        engine, registry, environment: { files, devices }, folders, store, write: say,
+        engine, registry, environment: { files, devices }, folders, store, logbook, ...access,
         packs: packsOf(args, host).map(({ name, folder, web }) => ({ name, folder, web })),
         templates: new Map([['bagelgraph', path.join(packageRoot, 'workflows')]]),
-        addresses: listed(args, 'listen') ?? ['127.0.0.1'],
-        port: wholeNumber(args, 'port', 8188, 0, 65535),
-        allowedHosts: many(args, 'allow-host'),
-        cors: one(args, 'enable-cors-header'),
-        token: one(args, 'token'),
-        maxUploadBytes: Math.round(number(args, 'max-upload-size', 100) * 2 ** 20),
         compresses: args.options['enable-compress-response-body'] === true,
         frontEndRoot: pageOf(args),
         concurrency: wholeNumber(args, 'concurrency', 1, 1),
@@ -95,10 +89,11 @@ export const serveCommand: HostCommand = {
         argv: process.argv.slice(1),
         openAi: openAiOf(args),
         webhooks: webhooksOf(args),
-        ...(isVerbose ? { onEvent: (event) => {
-          const line = debugLine(event);
-          if (line !== undefined) say(`${line}\n`);
-        } } : {}),
+        onEvent: (event) => {
+          trace?.(event);
+          const line = isVerbose ? debugLine(event) : undefined;
+          if (line !== undefined) logbook.log(line, { run: event.run, event: event.kind });
+        },
       });
       host.stdout.write(`${server.urls.map((url) => `bagelgraph serves ${url}`).join('\n')}\n`);
       const isTerminated = await untilStopped;
@@ -179,10 +174,6 @@ function one({ options: given }: CommandArguments, name: string): string | undef
 function many({ options: given }: CommandArguments, name: string): readonly string[] {
   const value = given[name];
   return Array.isArray(value) ? (value as readonly string[]) : [];
-}
-
-function listed(args: CommandArguments, name: string): readonly string[] | undefined {
-  return one(args, name)?.split(',').map((word) => word.trim()).filter((word) => word !== '');
 }
 
 function number(args: CommandArguments, name: string, initial: number): number {

@@ -1,5 +1,5 @@
 // A device whose worker starts at its first use: a server that waits for work holds no worker's memory.
-import type { Device } from './device.ts';
+import type { Device, DeviceStats } from './device.ts';
 
 /** `open` is called once. */
 export function lazyDevice(name: string, open: () => Promise<Device>): Device {
@@ -18,11 +18,15 @@ export function lazyDevice(name: string, open: () => Promise<Device>): Device {
     write: async (tensor) => (await device()).write(tensor),
     read: async (handle, rows) => (await device()).read(handle, rows),
     free: async (held) => opened?.free(held),
-    stats: async () => (await device()).stats(),
+    stats: async () => opened?.stats() ?? idle(name), // a look starts no worker
     holds: (held) => opened?.holds(held) ?? false,
     async close() {
       isClosed = true;
       await (await opening?.catch(() => undefined))?.close();
     },
   };
+}
+
+function idle(name: string): DeviceStats {
+  return { name, provider: 'none', epoch: 0, pid: 0, restarts: 0, threads: 0, handles: { count: 0, bytes: 0 }, sessions: 0, runs: 0 };
 }

@@ -28,8 +28,10 @@ export function openFiles({ models = [], given = [], ...relative }: FileFolders)
       if (path.isAbsolute(name) && allowed.has(path.resolve(name))) return existingFile(name, path.dirname(name), name);
       const { name: plain, kind: annotated } = splitAnnotation(name);
       const folder = folders[annotated ?? kind];
+      const outside = () => new Error(`${JSON.stringify(plain)} is no file in the ${annotated ?? kind} folder ${folder}: names may not lead out of it`);
+      if (!isInside(folder, path.resolve(folder, plain))) throw outside(); // without a look: whether a file lies elsewhere is nobody's business
       const file = await existingFile(path.resolve(folder, plain), folder, plain);
-      if (plain === '' || !isInside(await realpath(folder), file)) throw new Error(`${JSON.stringify(plain)} is no file in the ${annotated ?? kind} folder ${folder}: names may not lead out of it`);
+      if (!isInside(await realpath(folder), file)) throw outside();
       return file;
     },
     list: (kind, extensions) => listFiles(folders[kind], extensions),

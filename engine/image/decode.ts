@@ -49,6 +49,14 @@ export async function decodeFrames(source: Uint8Array | string, options: DecodeO
   }
 }
 
+/**
+ * The format of the picture in `bytes`, by its head alone: its pixels are not decoded, so that a small file that would unpack to a huge
+ * picture is refused before it does. Throws a PictureError for what is no picture, or is too large.
+ */
+export async function pictureFormat(bytes: Uint8Array, options: DecodeOptions = {}): Promise<string> {
+  return (await inspect(bytes, options.name ?? 'the picture', Infinity, options)).format;
+}
+
 interface Found { readonly format: string; readonly frames: number; readonly inkColours: boolean }
 
 async function inspect(bytes: Uint8Array, name: string, limit: number, options: DecodeOptions): Promise<Found> {

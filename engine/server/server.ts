@@ -1,14 +1,13 @@
 // The server: HTTP and WebSocket before one engine. Puts routes and sockets together, listens, and stops in order.
-import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
-import { isIPv6, type AddressInfo } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { Engine } from '../exec/engine.ts';
 import type { RunEvent } from '../exec/events.ts';
 import type { Environment } from '../graph/node.ts';
 import type { NodeRegistry } from '../graph/registry.ts';
 import { memoryStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { isLoopback, type AccessOptions } from './access.ts';
+import { exposureOf, isLoopback, type AccessOptions } from './access.ts';
 import { addExtensionRoutes, addPage } from './comfy/extensions.ts';
 import { History } from './comfy/history.ts';
 import { Prompts } from './comfy/prompt.ts';
@@ -20,18 +19,26 @@ import { Clients } from './comfy/sockets.ts';
 import { addSystemRoutes } from './comfy/system.ts';
 import { addUserRoutes } from './comfy/userdata.ts';
 import { addViewRoutes } from './comfy/views.ts';
+import { Gate } from './gate.ts';
+import { addHealthRoutes, countAnswers } from './health.ts';
 import { EventLog } from './jobs/event-log.ts';
 import { addJobRoutes } from './jobs/routes.ts';
 import { FormRuns } from './jobs/run-form.ts';
 import { Webhooks, type WebhookOptions } from './jobs/webhooks.ts';
+import { ByteBudget } from './limits.ts';
+import { openListeners, type Tls } from './listeners.ts';
+import { Logbook } from './logbook.ts';
+import { Login } from './login.ts';
+import { addLoginRoutes } from './login-routes.ts';
+import { Metrics } from './metrics.ts';
 import { addOpenAiRoutes } from './openai/routes.ts';
 import type { OpenAiOptions } from './openai/workflows.ts';
-import { Logbook } from './logbook.ts';
 import { comfyOperations } from './openapi/comfy-operations.ts';
 import { addOpenApi } from './openapi/document.ts';
 import { jobOperations } from './openapi/job-operations.ts';
 import { openAiOperations } from './openapi/openai-operations.ts';
-import { Web } from './web.ts';
+import { countRuns } from './run-metrics.ts';
+import { Web, type Route } from './web.ts';
 
 export interface ServerOptions {
   readonly engine: Engine;
@@ -47,13 +54,27 @@ export interface ServerOptions {
   readonly addresses?: readonly string[];
   /** 0 = any free port. Default 8188. */
   readonly port?: number;
-  /** Names under which clients may reach a server that listens on loopback alone. */
+  /** Names under which clients may reach it, also from pages behind a proxy that rewrites the Host. */
   readonly allowedHosts?: readonly string[];
   readonly cors?: string | undefined;
+  /** Asked of every client. Beyond loopback there must be one, or `isInsecure`. */
   readonly token?: string | undefined;
+  readonly isInsecure?: boolean;
+  readonly tls?: Tls | undefined;
+  /** A proxy on this machine says for whom it asks. */
+  readonly trustsProxy?: boolean;
+  /** Requests of one client a second, ten times as many at once. Default: any number. */
+  readonly requestsPerSecond?: number | undefined;
+  /** Sockets at once, of which one client may have a quarter. Default 4096. */
+  readonly mostSockets?: number | undefined;
+  /** Prompts that may wait; more are answered with 429. Default 10,000. */
+  readonly mostWaiting?: number | undefined;
   readonly maxUploadBytes?: number;
   readonly compresses?: boolean;
+  /** A built page that is not ours, such as ComfyUI's: browsers let it do more than ours. */
   readonly frontEndRoot?: string | undefined;
+  /** Our built page. */
+  readonly ownPageRoot?: string | undefined;
   /** Prompts of different clients that run at once. Default 1. */
   readonly concurrency?: number;
   /** Longest side of previews; 0 = none. Default 512. */
@@ -64,13 +85,16 @@ export interface ServerOptions {
   readonly webhooks?: WebhookOptions;
   readonly openAi?: OpenAiOptions;
   readonly onEvent?: (event: RunEvent) => void;
-  readonly write?: (text: string) => void;
+  /** Default: one that nobody reads but over HTTP. */
+  readonly logbook?: Logbook;
 }
 
 export interface RunningServer {
   readonly port: number;
   /** One for each address. */
   readonly urls: readonly string[];
+  /** All that it answers to. */
+  readonly routes: readonly Route[];
   /**
    * Accepts nothing more, gives what runs `graceMs` (default 0) to end, then interrupts it, tells clients, and frees the port. What a
    * store on disk holds runs when it is opened again. Resolves with false when a run did not heed the interruption.
@@ -79,58 +103,57 @@ export interface RunningServer {
 }
 
 const defaultUploadBytes = 100 * 2 ** 20;
-/** A server that was just killed may hold its port for a moment. */
-const portRetries = 20;
-const portRetryMs = 150;
+/** Of all bodies at once, but for a single one that is larger. */
+const bodyBudgetBytes = 2 ** 30;
+const bodyIdleMs = 30_000;
+const defaultMostWaiting = 10_000;
+const defaultMostSockets = 4096;
 
-/** Listens; rejects when the port is taken. */
+/** Listens; rejects when the port is taken, and when anyone could do anything: beyond loopback without a token. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { engine, registry, environment, folders, addresses = ['127.0.0.1'], maxUploadBytes = defaultUploadBytes } = options;
-  const logbook = new Logbook(options.write ?? (() => undefined));
-  const access = accessOf(options, addresses);
-  const web = new Web({ access, maxUploadBytes, compresses: options.compresses ?? false, log: logbook.log });
+  const exposure = exposureOf(addresses, options.token, options.isInsecure ?? false);
+  if (exposure !== undefined) throw new Error(exposure);
+  const logbook = options.logbook ?? new Logbook(() => undefined);
+  const metrics = new Metrics();
+  const gate = gateOf(options, addresses, metrics);
+  const limits = { bytes: maxUploadBytes, idleMs: bodyIdleMs, budget: new ByteBudget(Math.max(bodyBudgetBytes, 2 * maxUploadBytes)) };
+  const web = new Web({ gate, limits, compresses: options.compresses ?? false, log: logbook.log, onAnswered: countAnswers(metrics, logbook.record) });
   const clients = new Clients();
   const store = options.store ?? memoryStore();
   const history = new History(store);
   const events = new EventLog({ store });
+  const countRun = countRuns(metrics);
   const runner = new PromptRunner({
     engine, clients, store, concurrency: options.concurrency ?? 1, previewSide: options.previewSide ?? 512, hidesMetadata: options.hidesMetadata ?? false, log: logbook.log,
     onEvent: (event) => {
+      countRun(event);
       events.receive(event);
       options.onEvent?.(event);
     },
   });
   runner.onEnded.add((job) => events.end(job));
-  const prompts = new Prompts({ engine, registry, environment, runner, store });
+  runner.onEnded.add(({ id, state, startedAt, endedAt }) => logbook.record(`prompt ${id}: ${state}`, { run: id, status: state, ...(startedAt === undefined || endedAt === undefined ? {} : { ms: Math.round(endedAt - startedAt) }) }));
+  const prompts = new Prompts({ engine, registry, environment, runner, store, mostWaiting: options.mostWaiting ?? defaultMostWaiting });
   const templates = options.templates ?? new Map<string, string>();
   const forms = new FormRuns({ engine, registry, environment, runner, prompts, store, events, places: { user: folders.user, templates }, tempFolder: folders.temp });
   const webhooks = new Webhooks({ ...options.webhooks, store, forms, log: logbook.log });
   runner.onEnded.add((job) => webhooks.tell(job));
-  addOpenApi(web, [...jobOperations, ...openAiOperations, ...comfyOperations], access.token !== undefined);
-  addRoutes({
+  addOpenApi(web, [...jobOperations, ...openAiOperations, ...comfyOperations], options.token !== undefined);
+  const site: Site = {
     web, engine, registry, environment, runner, prompts, history, store, clients, logbook, folders, maxUploadBytes, events, forms, webhooks,
-    packs: options.packs ?? [], templates, frontEndRoot: options.frontEndRoot, argv: options.argv ?? [],
-  }, options.openAi);
-  const sockets = new SocketServer({ access, clients, runner, features: featuresOf({ maxUploadBytes }), log: logbook.log });
-  const servers: Server[] = [];
-  let port = options.port ?? 8188;
-  try {
-    for (const address of addresses) {
-      const server = createServer(web.app);
-      server.keepAliveTimeout = 65_000;
-      server.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head));
-      await listen(server, address, port);
-      servers.push(server);
-      port = (server.address() as AddressInfo).port;
-    }
-  } catch (error) {
-    for (const server of servers) server.close();
-    throw error;
-  }
+    packs: options.packs ?? [], templates, frontEndRoot: options.frontEndRoot, ownPageRoot: options.ownPageRoot, argv: options.argv ?? [],
+  };
+  addLoginRoutes(web, gate);
+  addHealthRoutes(site, metrics);
+  addRoutes(site, options.openAi);
+  const sockets = new SocketServer({ gate, clients, runner, most: options.mostSockets ?? defaultMostSockets, features: featuresOf({ maxUploadBytes }), log: logbook.log });
+  const { servers, port } = await openListeners({ app: web.app, sockets, addresses, port: options.port ?? 8188, tls: options.tls });
   runner.restore();
   return {
     port,
-    urls: addresses.map((address) => `http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
+    routes: web.routes,
+    urls: addresses.map((address) => `${options.tls === undefined ? 'http' : 'https'}://${isIPv6(address) ? `[${address}]` : address}:${port}`),
     async close(graceMs = 0) {
       const haveEnded = await runner.close(graceMs); // meanwhile prompts are answered with 503, all else as ever
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
@@ -159,30 +182,25 @@ function addRoutes(site: Site, openAi: OpenAiOptions | undefined): void {
   site.web.end();
 }
 
-/** Whoever listens beyond loopback has chosen to be found under any name; otherwise names must be known. */
-function accessOf({ allowedHosts = [], cors, token }: ServerOptions, addresses: readonly string[]): AccessOptions {
-  const own = hostname().toLowerCase();
-  return {
-    hosts: [own, `${own}.local`, ...allowedHosts, ...addresses].map((host) => host.toLowerCase()),
-    checksHost: addresses.every(isLoopback) || allowedHosts.length > 0,
-    ...(cors === undefined ? {} : { cors }),
-    ...(token === undefined ? {} : { token }),
-  };
+function gateOf(options: ServerOptions, addresses: readonly string[], metrics: Metrics): Gate {
+  const { token, requestsPerSecond, trustsProxy = false } = options;
+  const refusals = metrics.counter('bagelgraph_refused_requests_total', 'Requests and sockets that were not let in: of foreign origins, too many, without the token.');
+  return new Gate({
+    access: accessOf(options, addresses), trustsProxy,
+    login: token === undefined ? undefined : new Login(token),
+    rate: requestsPerSecond === undefined || requestsPerSecond === 0 ? undefined : { perSecond: requestsPerSecond, burst: 10 * requestsPerSecond },
+    onRefused: (why) => refusals.add({ why }),
+  });
 }
 
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host, port, ipv6Only: isIPv6(host) }, () => {
-          server.off('error', reject);
-          resolve();
-        });
-      });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt >= portRetries) throw error;
-      await new Promise((resolve) => setTimeout(resolve, portRetryMs));
-    }
-  }
+/** Beyond loopback a token proves who asks, so that any name will do; otherwise names must be known. */
+function accessOf({ allowedHosts = [], cors, token }: ServerOptions, addresses: readonly string[]): AccessOptions {
+  const own = hostname().toLowerCase();
+  const allowed = allowedHosts.map((host) => host.toLowerCase());
+  return {
+    hosts: [own, `${own}.local`, ...allowed, ...addresses.map((host) => host.toLowerCase())],
+    checksHost: token === undefined || addresses.every(isLoopback) || allowed.length > 0,
+    origins: allowed,
+    ...(cors === undefined ? {} : { cors }),
+  };
 }

@@ -57,7 +57,7 @@ test('CORS replaces the origin check; a token is asked for; names are allowed', 
   const closed = await serve({ token: 'secret', allowedHosts: ['box.local'] });
   expect(await raw(closed, {})).toBe(401);
   expect(await raw(closed, { Authorization: 'Bearer secret' })).toBe(200);
-  expect(await raw(closed, {}, '/prompt?token=secret')).toBe(200);
+  expect(await raw(closed, {}, '/prompt?token=secret')).toBe(401);
   expect(await raw(closed, { Host: 'box.local:1', Authorization: 'Bearer secret' })).toBe(200);
 });
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { encodeJson, isJsonObject, parseJson, type Json } from '../../formats/json.ts';
+import { foreignPagePolicy, ownPagePolicy } from '../policies.ts';
 import { sendJson, sendText } from '../web.ts';
 import type { Site, SitePack } from './site.ts';
 
@@ -21,16 +22,19 @@ export function addExtensionRoutes(site: Site): void {
   for (const pack of packs) if (pack.web !== undefined) web.files(`/extensions/${encodeURIComponent(pack.name)}`, pack.web);
 }
 
-/** The page itself, last of all routes. */
-export function addPage({ web, frontEndRoot }: Site): void {
+/** The page itself, last of all routes. What a browser lets it do depends on whose it is: ours keeps to the strict policy. */
+export function addPage({ web, frontEndRoot, ownPageRoot }: Site): void {
+  const root = frontEndRoot ?? ownPageRoot;
+  const policy = frontEndRoot === undefined ? ownPagePolicy : foreignPagePolicy;
   web.on('/', {
     get: async (_request, response) => {
-      const page = frontEndRoot === undefined ? undefined : await readFile(path.join(frontEndRoot, 'index.html')).catch(() => undefined);
+      const page = root === undefined ? undefined : await readFile(path.join(root, 'index.html')).catch(() => undefined);
       if (page === undefined) return sendText(response, 200, 'bagelgraph serves ComfyUI\'s API here. There is no page: start it with --front-end-root FOLDER.\n');
+      response.setHeader('Content-Security-Policy', policy);
       response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-cache', Pragma: 'no-cache', Expires: '0', 'Content-Length': page.length }).end(page);
     },
   });
-  if (frontEndRoot !== undefined) web.files('/', frontEndRoot);
+  if (root !== undefined) web.files('/', root, policy);
   // pages ask for this list whether or not there are templates
   web.on('/templates/index.json', { get: (_request, response) => sendJson(response, '[]') });
 }

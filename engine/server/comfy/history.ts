@@ -1,6 +1,6 @@
 // Finished jobs as ComfyUI's /history tells them. The texts are compact JSON already; nothing is encoded when they are asked for.
 import type { Job, JobTexts, Store } from '../../store/store.ts';
-import { HttpError } from '../web.ts';
+import { HttpError } from '../http-error.ts';
 import { errorBody } from './prompt-errors.ts';
 
 export interface HistoryPage {

@@ -24,6 +24,8 @@ export interface PromptsOptions {
   readonly environment: Environment;
   readonly runner: PromptRunner;
   readonly store: Store;
+  /** Prompts that may wait. */
+  readonly mostWaiting: number;
 }
 
 export interface Answer {
@@ -51,6 +53,11 @@ export class Prompts {
   constructor(options: PromptsOptions) {
     this.#options = options;
     this.#number = options.store.nextNumber;
+  }
+
+  /** True when nothing is accepted until something has run. */
+  get isFull(): boolean {
+    return this.#options.runner.queue.pending.length >= this.#options.mostWaiting;
   }
 
   /** Queues the prompt in `text`, the body of the request. */
@@ -86,6 +93,7 @@ export class Prompts {
     if (mistake !== undefined) return mistake;
     const known = sentId === undefined ? undefined : await this.#knownJob(sentId);
     if (known !== undefined) return known;
+    if (this.isFull) return { status: 429, body: errorBody('queue_full', 'The queue is full', `${this.#options.mostWaiting} prompts wait already; send it again later, or raise --max-queue.`) };
     const number = this.#numberOf(body);
     const { graph, badLinks } = toGraph(prompt);
     const checked = await engine.validate(graph, targetsOf(body));

@@ -2,7 +2,8 @@
 import type { Request } from 'express';
 import { isJsonArray, isJsonObject, parseJson, type Json, type JsonObject } from '../../formats/json.ts';
 import { FormatError } from '../../formats/errors.ts';
-import { queryNumber, sendEmpty, sendJson, HttpError } from '../web.ts';
+import { HttpError } from '../http-error.ts';
+import { queryNumber, sendEmpty, sendJson } from '../web.ts';
 import { errorBody } from './prompt-errors.ts';
 import type { Site } from './site.ts';
 
@@ -12,8 +13,8 @@ export function addQueueRoutes(site: Site): void {
   web.on('/prompt', {
     get: (_request, response) => sendJson(response, `{"exec_info":{"queue_remaining":${queue.remaining}}}`),
     post: async (request, response) => {
-      const { status, body } = await prompts.post((await web.body(request)).toString('utf8'));
-      if (status === 503) response.setHeader('Retry-After', '5');
+      const { status, body } = await prompts.post(await web.text(request));
+      if (status === 429 || status === 503) response.setHeader('Retry-After', '5');
       sendJson(response, body, status);
     },
   });
@@ -34,7 +35,7 @@ export function addQueueRoutes(site: Site): void {
   web.on('/interrupt', {
     post: async (request, response) => {
       // anything that is no object with a prompt_id interrupts all: that is what an empty body means
-      const text = (await web.body(request)).toString('utf8');
+      const text = await web.text(request);
       const promptId = promptIdIn(text);
       runner.interrupt(promptId);
       sendEmpty(response);
@@ -106,7 +107,7 @@ export async function objectBody(site: Pick<Site, 'web'>, request: Request): Pro
 }
 
 export async function jsonBody({ web }: Pick<Site, 'web'>, request: Request): Promise<Json> {
-  const text = (await web.body(request)).toString('utf8');
+  const text = await web.text(request);
   try {
     return parseJson(text);
   } catch (error) {

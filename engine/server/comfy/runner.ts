@@ -12,6 +12,7 @@ import { encodePreview } from './previews.ts';
 import { PromptQueue, type QueuedPrompt, type Ready } from './queue.ts';
 import { readRequest, withNumber } from './requests.ts';
 import type { Clients } from './sockets.ts';
+import type { LogFields } from '../logbook.ts';
 
 export interface RunnerOptions {
   readonly engine: Engine;
@@ -24,7 +25,7 @@ export interface RunnerOptions {
   readonly hidesMetadata: boolean;
   /** Receives every event of every run, for logs and the like. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  readonly log: (line: string) => void;
+  readonly log: (line: string, fields?: LogFields) => void;
 }
 
 interface Run {
@@ -104,12 +105,12 @@ export class PromptRunner {
       if (state === 'running' && kills > 0) {
         store.end(id, endingWithError(id, 'InterruptedTwice', 'interrupted twice: the server was killed while this prompt ran, and again when it ran anew'));
         ended.push(id);
-        log(`prompt ${id} was running when the server was killed, for the second time: it ends with an error`);
+        log(`prompt ${id} was running when the server was killed, for the second time: it ends with an error`, { run: id, level: 'warn' });
         continue;
       }
       if (state === 'running') {
         store.requeue(id, true);
-        log(`prompt ${id} was running when the server was killed: it runs once more`);
+        log(`prompt ${id} was running when the server was killed: it runs once more`, { run: id, level: 'warn' });
       }
       restored.push({ number, promptId: id, clientId, secrets: new Map() });
     }
@@ -208,12 +209,12 @@ export class PromptRunner {
       result = await this.#execute(prompt, ready, run, messages);
     } catch (error) {
       broken = error;
-      log(`prompt ${promptId} broke off: ${error instanceof RefusedError ? error.message : error instanceof Error ? error.stack ?? error.message : String(error)}`);
+      log(`prompt ${promptId} broke off: ${error instanceof RefusedError ? error.message : error instanceof Error ? error.stack ?? error.message : String(error)}`, { run: promptId, level: 'error' });
       messages.fail(error, error instanceof RefusedError ? error.refusal.node : undefined);
       run.messages = messages;
     }
     await messages.drained();
-    if (result?.failure !== undefined) log(`prompt ${promptId}: ${result.failure.message}`);
+    if (result?.failure !== undefined) log(`prompt ${promptId}: ${result.failure.message}`, { run: promptId, level: 'warn', node: result.failure.node });
     if (run.isPutBack && result?.status === 'interrupted') return store.requeue(promptId);
     this.#end(promptId, result, broken, messages);
   }
@@ -223,7 +224,7 @@ export class PromptRunner {
     try {
       store.end(promptId, endingOf(result, broken, (store.get(promptId)?.kills ?? 0) > 0 ? withNotice(promptId, told) : told));
     } catch (error) {
-      log(`prompt ${promptId} left no history: ${(error as Error).message}`);
+      log(`prompt ${promptId} left no history: ${(error as Error).message}`, { run: promptId, level: 'error' });
       store.end(promptId, endingWithError(promptId, 'Error', `it ran, but what it made cannot be listed: ${(error as Error).message}`));
     }
   }
@@ -267,7 +268,7 @@ export class PromptRunner {
     if (texts === undefined) throw new Error('its request cannot be read from the state folder any more');
     const { prompt, extraData, targets } = readRequest(texts.request);
     const checked = await engine.validate(toGraph(parsePrompt(prompt)).graph, { targets });
-    for (const { message } of checked.refusal === undefined ? checked.problems : []) log(`prompt ${promptId}: ${message}`);
+    for (const { message } of checked.refusal === undefined ? checked.problems : []) log(`prompt ${promptId}: ${message}`, { run: promptId, level: 'warn' });
     return { checked, prompt, extraData };
   }
 

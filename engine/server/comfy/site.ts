@@ -55,8 +55,10 @@ export interface Site {
   readonly packs: readonly SitePack[];
   /** Ready workflows by name of their group. */
   readonly templates: ReadonlyMap<string, string>;
-  /** A built page, served at `/`. */
+  /** A built page that is not ours, such as ComfyUI's, served at `/` in place of ours. */
   readonly frontEndRoot?: string | undefined;
+  /** Our built page. */
+  readonly ownPageRoot?: string | undefined;
   readonly maxUploadBytes: number;
   readonly argv: readonly string[];
 }

@@ -3,39 +3,70 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type RawData, type WebSocket } from 'ws';
-import { refusalOf, type AccessOptions } from '../access.ts';
+import type { Gate } from '../gate.ts';
+import type { LogFields } from '../logbook.ts';
 import type { PromptRunner } from './runner.ts';
 import { Client, type Clients } from './sockets.ts';
 
 export interface SocketServerOptions {
-  readonly access: AccessOptions;
+  readonly gate: Gate;
   readonly clients: Clients;
   readonly runner: PromptRunner;
+  /** Sockets at once; one address may have a quarter of them. */
+  readonly most: number;
   readonly features: Readonly<Record<string, boolean | number>>;
-  readonly log: (line: string) => void;
+  readonly log: (line: string, fields?: LogFields) => void;
+  readonly times?: SocketTimes;
+}
+
+export interface SocketTimes {
+  /** How often clients are asked whether they live; it also keeps proxies from closing idle sockets. */
+  readonly pingMs: number;
+  /** A client of which nothing is heard for so long is dropped. Long, for scripts that read only now and then; dead machines are found by TCP. */
+  readonly silentMs: number;
 }
 
 /** Larger messages than feature flags have no meaning here. */
 const mostMessageBytes = 2 ** 20;
+const mostIdCharacters = 256;
+const defaultTimes: SocketTimes = { pingMs: 30_000, silentMs: 600_000 };
 
 export class SocketServer {
   readonly #options: SocketServerOptions;
+  readonly #times: SocketTimes;
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: mostMessageBytes });
+  readonly #perAddress = new Map<string, number>();
+  readonly #heardAt = new Map<WebSocket, number>();
+  readonly #heart: NodeJS.Timeout;
 
   constructor(options: SocketServerOptions) {
     this.#options = options;
+    this.#times = options.times ?? defaultTimes;
+    this.#heart = setInterval(() => this.#beat(), this.#times.pingMs).unref();
   }
 
   /** For the `upgrade` event of an HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const refusal = refusalOf({ method: 'GET', url: request.url ?? '/', headers: request.headers }, this.#options.access);
-    if (refusal !== undefined) return refuse(socket, refusal.status, refusal.reason);
-    if (url.pathname !== '/ws' && url.pathname !== '/api/ws') return refuse(socket, 404, 'Not Found');
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket, socket, url.searchParams.get('clientId') ?? ''));
+    socket.on('error', () => socket.destroy()); // until the WebSocket listens itself, nobody else does
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
+    const { gate, most } = this.#options;
+    const address = gate.addressOf(request);
+    const refusal = gate.refusalOf({ method: 'GET', url: request.url ?? '/', headers: request.headers, isUpgrade: true }, path, address);
+    if (refusal !== undefined) return refuse(socket, refusal.status, refusal.reason, refusal.retryAfterSeconds);
+    if (path !== '/ws' && path !== '/api/ws') return refuse(socket, 404, 'there is no socket here; it is at /ws');
+    const id = new URLSearchParams(query).get('clientId') ?? '';
+    if (id.length > mostIdCharacters) return refuse(socket, 400, `clientId has ${id.length} characters; at most ${mostIdCharacters} are taken`);
+    const own = this.#perAddress.get(address) ?? 0;
+    if (this.#server.clients.size >= most || own >= Math.max(1, Math.floor(most / 4))) return refuse(socket, 503, 'too many sockets are open; close some, or raise --max-sockets', 5);
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+      webSocket.on('close', () => this.#left(address));
+      this.#greet(webSocket, socket, id);
+    });
   }
 
   close(): void {
+    clearInterval(this.#heart);
     for (const socket of this.#server.clients) {
       socket.close(1001, 'the server stops');
       setTimeout(() => socket.terminate(), 500).unref();
@@ -43,14 +74,34 @@ export class SocketServer {
     this.#server.close();
   }
 
+  #left(address: string): void {
+    const left = this.#perAddress.get(address)! - 1;
+    if (left > 0) this.#perAddress.set(address, left);
+    else this.#perAddress.delete(address);
+  }
+
+  #beat(): void {
+    for (const socket of this.#server.clients) {
+      if (performance.now() - (this.#heardAt.get(socket) ?? 0) > this.#times.silentMs) socket.terminate();
+      else if (socket.readyState === socket.OPEN) socket.ping();
+    }
+  }
+
   #greet(socket: WebSocket, stream: Duplex, id: string): void {
     const { clients, runner, log } = this.#options;
     const client = new Client(id === '' ? randomUUID().replaceAll('-', '') : id, socket, stream);
     clients.add(client);
-    socket.on('close', () => clients.remove(client));
-    socket.on('error', (error) => log(`socket ${client.id}: ${error.message}`));
+    const heard = () => this.#heardAt.set(socket, performance.now());
+    heard();
+    socket.on('pong', heard);
+    socket.on('close', () => {
+      clients.remove(client);
+      this.#heardAt.delete(socket);
+    });
+    socket.on('error', (error) => log(`socket ${JSON.stringify(client.id)}: ${error.message}`));
     let isFirst = true;
     socket.on('message', (data, isBinary) => {
+      heard();
       if (!isFirst || isBinary) return;
       isFirst = false;
       this.#negotiate(client, data);
@@ -66,7 +117,7 @@ export class SocketServer {
     try {
       message = JSON.parse(String(data));
     } catch {
-      this.#options.log(`socket ${client.id}: the first message is no JSON`);
+      this.#options.log(`socket ${JSON.stringify(client.id)}: the first message is no JSON`);
       return;
     }
     const { type, data: flags } = (message ?? {}) as { type?: unknown; data?: Record<string, unknown> };
@@ -77,6 +128,11 @@ export class SocketServer {
   }
 }
 
-function refuse(socket: Duplex, status: number, reason: string): void {
-  socket.end(`HTTP/1.1 ${status} ${status === 404 ? 'Not Found' : status === 401 ? 'Unauthorized' : 'Forbidden'}\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`);
+const closeMs = 2000;
+const reasons: Readonly<Record<number, string>> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 429: 'Too Many Requests', 503: 'Service Unavailable' };
+
+function refuse(socket: Duplex, status: number, reason: string, retryAfterSeconds?: number): void {
+  const retry = retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`;
+  socket.end(`HTTP/1.1 ${status} ${reasons[status] ?? 'Error'}\r\nContent-Type: text/plain; charset=utf-8\r\n${retry}Connection: close\r\nContent-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`);
+  setTimeout(() => socket.destroy(), closeMs).unref(); // a client that does not close its end must not keep ours
 }

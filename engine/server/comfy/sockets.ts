@@ -5,7 +5,7 @@ import type { WebSocket } from 'ws';
 /** Above this many bytes not yet sent, frames that a later one replaces are left out. */
 const slowBytes = 4 * 2 ** 20;
 /** A client that reads nothing while this much piles up is dropped. */
-const deadBytes = 256 * 2 ** 20;
+const deadBytes = 64 * 2 ** 20;
 
 export class Client {
   readonly id: string;
@@ -15,6 +15,8 @@ export class Client {
   #isHeldBack = false;
   takesPreviewMetadata = false;
   takesRunEvents = false;
+  /** Called when a frame is left out. */
+  onDropped: (() => void) | undefined;
 
   constructor(id: string, socket: WebSocket, stream: Duplex) {
     this.id = id;
@@ -25,7 +27,8 @@ export class Client {
   /** A string goes as a text frame, bytes as a binary one. `isReplaceable`: a later frame tells the same anew. */
   send(frame: string | Uint8Array, isReplaceable = false): void {
     const waiting = this.#socket.bufferedAmount;
-    if (this.#socket.readyState !== this.#socket.OPEN || (isReplaceable && waiting > slowBytes)) return;
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (isReplaceable && waiting > slowBytes) return this.onDropped?.();
     if (waiting > deadBytes) return this.#socket.terminate();
     this.#holdBack();
     this.#socket.send(frame);
@@ -45,6 +48,12 @@ export class Client {
 
 export class Clients {
   readonly #clients = new Map<string, Client>();
+  #droppedFrames = 0;
+
+  /** Frames that were left out because their clients read too slowly. */
+  get droppedFrames(): number {
+    return this.#droppedFrames;
+  }
 
   get size(): number {
     return this.#clients.size;
@@ -52,6 +61,7 @@ export class Clients {
 
   /** A newer socket takes the place of an older one with the same id. */
   add(client: Client): void {
+    client.onDropped = () => { this.#droppedFrames++; };
     this.#clients.set(client.id, client);
   }
 

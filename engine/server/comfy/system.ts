@@ -4,7 +4,8 @@ import { freemem, totalmem } from 'node:os';
 import path from 'node:path';
 import { encodeJson } from '../../formats/json.ts';
 import { nodeInfo, objectInfo } from '../../graph/object-info.ts';
-import { sendEmpty, sendJson, sendText, HttpError } from '../web.ts';
+import { HttpError } from '../http-error.ts';
+import { sendEmpty, sendJson, sendText } from '../web.ts';
 import { kindFolders, modelFile, modelFiles, modelKinds, type ModelPlaces } from './model-files.ts';
 import { objectBody } from './queue-routes.ts';
 import { featuresOf, type Site } from './site.ts';
@@ -14,6 +15,8 @@ const comfyVersion = '0.3.64';
 const frontEndVersion = '1.27.10';
 const templatesVersion = '0.1.95';
 
+/** Clients that follow the log; more push out those that began first. */
+const mostSubscribers = 1000;
 const logSize = { cols: 80, rows: 24 };
 
 export function addSystemRoutes(site: Site): void {
@@ -63,8 +66,11 @@ function addModelRoutes({ web, folders }: Site): void {
       const picture = await previewOf(folders, folder!, file!, Number(index));
       if (picture === undefined) throw new HttpError(404, '404: Not Found');
       const [{ decode }, { encodeWebp }] = await Promise.all([import('../../image/decode.ts'), import('../../image/encode.ts')]);
+      const pixels = await decode(picture).catch((error: Error) => {
+        throw new HttpError(400, error.message);
+      });
       response.setHeader('Content-Type', 'image/webp');
-      response.end(Buffer.from(await encodeWebp(await decode(picture))));
+      response.end(Buffer.from(await encodeWebp(pixels)));
     },
   });
 }
@@ -93,6 +99,11 @@ function addInternalRoutes(site: Site): void {
       subscribers.get(clientId)?.();
       subscribers.delete(clientId);
       if (body.get('enabled') === true) {
+        const [oldest] = subscribers.keys();
+        if (subscribers.size >= mostSubscribers && oldest !== undefined) {
+          subscribers.get(oldest)!();
+          subscribers.delete(oldest);
+        }
         subscribers.set(clientId, logbook.listen((entry) => {
           const client = clients.get(clientId);
           if (client !== undefined) return client.send(JSON.stringify({ type: 'logs', data: { entries: [entry], size: logSize } }));

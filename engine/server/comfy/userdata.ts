@@ -1,12 +1,18 @@
 // Routes of settings and of files that the page keeps for its user (comfy-contract §1.6). One user, called default.
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Request, Response } from 'express';
 import { encodeJson, isJsonObject, parseJson, type Json, type JsonObject } from '../../formats/json.ts';
-import { confinedPath } from '../confined.ts';
-import { HttpError, queryText, sendEmpty, sendJson } from '../web.ts';
+import { confinedPath, nameProblem } from '../confined.ts';
+import { HttpError } from '../http-error.ts';
+import { filePolicy } from '../policies.ts';
+import { queryText, sendEmpty, sendJson } from '../web.ts';
 import { jsonBody, objectBody } from './queue-routes.ts';
 import type { Site } from './site.ts';
+
+/** What the page asks for and nothing that a browser would run: user.css among them. All else is a download. */
+const shown = new Set(['.json', '.txt', '.md', '.css', '.png', '.jpg', '.jpeg', '.webp']);
 
 export function addUserRoutes(site: Site): void {
   const { web, folders } = site;
@@ -35,12 +41,17 @@ export function addUserRoutes(site: Site): void {
   web.on('/userdata/:file', {
     get: async (request, response) => {
       const file = await existingFile(root, param(request, 'file'));
+      response.setHeader('Content-Security-Policy', filePolicy);
+      if (!shown.has(path.extname(file).toLowerCase())) {
+        response.setHeader('Content-Type', 'application/octet-stream');
+        response.setHeader('Content-Disposition', 'attachment');
+      }
       await new Promise<void>((resolve, reject) => {
         response.sendFile(file, { dotfiles: 'allow', cacheControl: false }, (error?: Error) => (error === undefined || response.headersSent ? resolve() : reject(error)));
       });
     },
     post: async (request, response) => {
-      const file = await userFile(root, param(request, 'file'));
+      const file = await newFile(root, param(request, 'file'));
       await refuseTaken(request, file);
       await writeWhole(file, await web.body(request));
       await sendSaved(request, response, root, file);
@@ -53,10 +64,12 @@ export function addUserRoutes(site: Site): void {
   web.on('/userdata/:file/move/:target', {
     post: async (request, response) => {
       const source = await existingFile(root, param(request, 'file'));
-      const target = await userFile(root, param(request, 'target'));
+      const target = await newFile(root, param(request, 'target'));
       await refuseTaken(request, target);
-      await mkdir(path.dirname(target), { recursive: true });
-      await rename(source, target);
+      await placed(async () => {
+        await mkdir(path.dirname(target), { recursive: true });
+        await rename(source, target);
+      });
       await sendSaved(request, response, root, target);
     },
   });
@@ -148,6 +161,13 @@ async function userFile(root: string, name: string): Promise<string> {
   return file;
 }
 
+async function newFile(root: string, name: string): Promise<string> {
+  const file = await userFile(root, name);
+  const problem = file === path.resolve(root) ? 'it is the folder itself' : nameProblem(name);
+  if (problem !== undefined) throw new HttpError(400, `the file cannot have this name: ${problem}`);
+  return file;
+}
+
 async function existingFile(root: string, name: string): Promise<string> {
   const file = await userFile(root, name);
   if ((await stat(file).catch(() => undefined))?.isFile() !== true) throw new HttpError(404, '404: Not Found');
@@ -156,14 +176,28 @@ async function existingFile(root: string, name: string): Promise<string> {
 
 /** The file is there wholly or not at all. */
 async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const partial = `${file}.${process.pid}.${performance.now()}.partial`;
+  const partial = path.join(path.dirname(file), `.${randomBytes(8).toString('hex')}.partial`);
+  await placed(async () => {
+    await mkdir(path.dirname(file), { recursive: true });
+    try {
+      await writeFile(partial, bytes);
+      await rename(partial, file);
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
+    }
+  });
+}
+
+/** What the client can help is its mistake. */
+async function placed(write: () => Promise<void>): Promise<void> {
   try {
-    await writeFile(partial, bytes);
-    await rename(partial, file);
+    await write();
   } catch (error) {
-    await rm(partial, { force: true });
-    if ((error as NodeJS.ErrnoException).code === 'EISDIR') throw new HttpError(400, 'there is a folder of this name');
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'EISDIR' || code === 'ENOTEMPTY') throw new HttpError(400, 'there is a folder of this name');
+    if (code === 'EEXIST' || code === 'ENOTDIR') throw new HttpError(400, 'a file lies where a folder would have to be');
+    if (code === 'ENAMETOOLONG') throw new HttpError(400, 'the name is too long');
     throw error;
   }
 }

@@ -1,21 +1,26 @@
 // Routes of pictures and other files: /view, uploads, metadata of model files (comfy-contract §1.4).
-import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Request, Response } from 'express';
 import { isJsonObject, jsonOf, encodeJson, parseJson, type Json } from '../../formats/json.ts';
 import type { Pixels } from '../../image/pixels.ts';
 import { confinedPath } from '../confined.ts';
+import { Slots } from '../limits.ts';
 import { parseMultipart, type FormPart } from '../multipart.ts';
-import { HttpError, queryText, sendJson, sendText } from '../web.ts';
+import { filePolicy } from '../policies.ts';
+import { HttpError } from '../http-error.ts';
+import { queryText, sendJson, sendText } from '../web.ts';
 import { modelFile } from './model-files.ts';
 import type { Site, SiteFolders } from './site.ts';
+import { saveUpload } from './uploads.ts';
 
 type Kind = 'input' | 'output' | 'temp';
 const kinds: readonly Kind[] = ['input', 'output', 'temp'];
 const annotation = /^(.*) \[(input|output|temp)\]$/;
-/** What a browser would run as part of this site. */
-const active = new Set(['.html', '.htm', '.xhtml', '.xht', '.js', '.mjs', '.css']);
+/** Shown as they are. Everything else is a download: a browser might run what is in it (HTML, SVG, XML, PDF) as part of this site. */
+const shown = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.tif', '.tiff', '.avif', '.bmp', '.mp4', '.webm', '.mp3', '.wav', '.flac', '.ogg', '.txt', '.json']);
+/** Pictures that are unpacked for previews at once; each may take half a gigabyte. */
+const decoding = new Slots(2);
 
 export function addViewRoutes(site: Site): void {
   const { web, folders } = site;
@@ -41,14 +46,14 @@ async function view(request: Request, response: Response, folders: SiteFolders):
   const file = await confinedPath(folders[kind], queryText(request, 'subfolder') ?? '', path.basename(plain));
   if (file === undefined) throw new HttpError(403, 'subfolder leads out of the folder');
   if (!(await isFile(file))) throw new HttpError(404, '404: Not Found');
-  response.setHeader('Content-Disposition', disposition(path.basename(file)));
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('Content-Security-Policy', 'sandbox');
+  const isShown = shown.has(path.extname(file).toLowerCase());
+  response.setHeader('Content-Disposition', `${isShown ? '' : 'attachment; '}${disposition(path.basename(file))}`);
+  response.setHeader('Content-Security-Policy', filePolicy);
   const preview = queryText(request, 'preview');
   const channel = queryText(request, 'channel');
-  if (preview !== undefined) return sendPreview(response, file, preview, channel);
-  if (channel === 'rgb' || channel === 'a') return sendChannel(response, file, channel);
-  if (active.has(path.extname(file).toLowerCase())) response.setHeader('Content-Type', 'application/octet-stream');
+  if (preview !== undefined) return decoding.run(() => sendPreview(response, file, preview, channel));
+  if (channel === 'rgb' || channel === 'a') return decoding.run(() => sendChannel(response, file, channel));
+  if (!isShown) response.setHeader('Content-Type', 'application/octet-stream');
   await new Promise<void>((resolve, reject) => {
     response.sendFile(file, { dotfiles: 'allow', cacheControl: false }, (error?: Error) => (error === undefined || response.headersSent ? resolve() : reject(error)));
   });
@@ -129,9 +134,11 @@ async function uploadMask(form: Form, response: Response, folders: SiteFolders):
   const image = form.get('image');
   if (image?.filename === undefined || image.filename === '') throw new HttpError(400, 'a file called image is needed');
   const original = await readFile(await originalOf(form, folders));
-  const [{ encodePng }, { readMetadata }, colours, mask] = await Promise.all([import('../../image/encode.ts'), import('../../image/metadata.ts'), decodeFile(original), decodeFile(image.bytes)]);
-  if (colours.width !== mask.width || colours.height !== mask.height) throw new HttpError(400, `the mask is ${mask.width}×${mask.height}, its picture ${colours.width}×${colours.height}`);
-  const png = await encodePng(withAlpha(colours, mask), { metadata: readMetadata(original) });
+  const png = await decoding.run(async () => {
+    const [{ encodePng }, { readMetadata }, colours, mask] = await Promise.all([import('../../image/encode.ts'), import('../../image/metadata.ts'), decodeFile(original), decodeFile(image.bytes)]);
+    if (colours.width !== mask.width || colours.height !== mask.height) throw new HttpError(400, `the mask is ${mask.width}×${mask.height}, its picture ${colours.width}×${colours.height}`);
+    return encodePng(withAlpha(colours, mask), { metadata: readMetadata(original) });
+  });
   sendJson(response, encodeJson(await save(form, image.filename, Buffer.from(png), folders)));
 }
 
@@ -150,36 +157,11 @@ async function originalOf(form: Form, folders: SiteFolders): Promise<string> {
   return file;
 }
 
-/** Writes an upload. A name that is taken is reused for equal bytes, else numbered, unless `overwrite` says so. */
 async function save(form: Form, filename: string, bytes: Buffer, folders: SiteFolders): Promise<Json> {
   const kind = kindOf(fieldOf(form, 'type') ?? 'input');
   const subfolder = fieldOf(form, 'subfolder') ?? '';
-  const name = filename.replaceAll('\\', '/');
-  const target = await confinedPath(folders[kind], subfolder, name);
-  if (target === undefined || target === path.resolve(folders[kind])) throw new HttpError(400, 'the file would lie outside its folder');
-  const folder = path.dirname(target);
-  await mkdir(folder, { recursive: true });
   const overwrites = ['true', '1'].includes(fieldOf(form, 'overwrite') ?? '');
-  const saved = overwrites ? { name: path.basename(target), isNew: true } : await freeName(folder, path.basename(target), bytes);
-  if (saved.isNew) await writeFile(path.join(folder, saved.name), bytes);
-  const inside = path.posix.join(path.posix.dirname(name), saved.name);
-  return jsonOf({ name: inside, subfolder, type: kind });
-}
-
-/** The name itself, one with equal bytes, or `stem (1).ext`, `stem (2).ext`… */
-async function freeName(folder: string, name: string, bytes: Buffer): Promise<{ readonly name: string; readonly isNew: boolean }> {
-  const hash = hashOf(bytes);
-  const { name: stem, ext } = path.parse(name);
-  for (let i = 0; ; i++) {
-    const candidate = i === 0 ? name : `${stem} (${i})${ext}`;
-    const existing = await readFile(path.join(folder, candidate)).catch(() => undefined);
-    if (existing === undefined) return { name: candidate, isNew: true };
-    if (existing.length === bytes.length && hashOf(existing) === hash) return { name: candidate, isNew: false };
-  }
-}
-
-function hashOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return jsonOf({ name: await saveUpload({ folder: folders[kind], subfolder, filename, bytes, overwrites }), subfolder, type: kind });
 }
 
 function fieldOf(form: Form, name: string): string | undefined {
@@ -210,7 +192,7 @@ async function safetensorsMetadata(file: string): Promise<Json | undefined> {
   try {
     const { buffer } = await handle.read(Buffer.alloc(8), 0, 8, 0);
     const bytes = Number(buffer.readBigUInt64LE());
-    if (bytes > mostHeaderBytes) return undefined;
+    if (bytes > mostHeaderBytes || bytes > (await handle.stat()).size) return undefined;
     const header = parseJson((await handle.read(Buffer.alloc(bytes), 0, bytes, 8)).buffer.toString('utf8').trimEnd());
     return isJsonObject(header) ? header.get('__metadata__') : undefined;
   } catch {

@@ -2,7 +2,7 @@
 import type { JsonObject, Json } from '../../formats/json.ts';
 import { sentence, type NodeProblem, type Refusal } from '../../graph/problems.ts';
 
-export type FormErrorCode = 'invalid_request' | 'unknown_workflow' | 'unknown_input' | 'invalid_input' | 'invalid_workflow' | 'server_stopping' | 'not_stored' | 'webhook_refused';
+export type FormErrorCode = 'invalid_request' | 'unknown_workflow' | 'unknown_input' | 'invalid_input' | 'invalid_workflow' | 'server_stopping' | 'not_stored' | 'queue_full' | 'webhook_refused';
 
 export interface FormProblem {
   readonly message: string;
@@ -14,14 +14,14 @@ export interface FormProblem {
   readonly formInput?: string;
 }
 
-/** The asker's mistake (400, 404) or that nothing is taken now (503). The message says what to do. */
+/** The asker's mistake (400, 404) or that nothing is taken now (429, 503). The message says what to do. */
 export class FormRunError extends Error {
   override readonly name = 'FormRunError';
   readonly code: FormErrorCode;
   readonly status: number;
   readonly problems: readonly FormProblem[];
 
-  constructor(code: FormErrorCode, message: string, problems: readonly FormProblem[] = [], status = code === 'unknown_workflow' ? 404 : code === 'server_stopping' || code === 'not_stored' ? 503 : 400) {
+  constructor(code: FormErrorCode, message: string, problems: readonly FormProblem[] = [], status = code === 'unknown_workflow' ? 404 : code === 'queue_full' ? 429 : code === 'server_stopping' || code === 'not_stored' ? 503 : 400) {
     super(message);
     this.code = code;
     this.status = status;

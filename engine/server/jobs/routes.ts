@@ -4,7 +4,8 @@ import { FormatError } from '../../formats/errors.ts';
 import { encodeJson, parseJson, type Json } from '../../formats/json.ts';
 import type { JobQuery, JobState } from '../../store/store.ts';
 import type { Site } from '../comfy/site.ts';
-import { HttpError, queryNumber, queryText, sendJson } from '../web.ts';
+import { HttpError } from '../http-error.ts';
+import { queryNumber, queryText, sendJson } from '../web.ts';
 import { checkBody } from './check-body.ts';
 import { FormRunError } from './errors.ts';
 import { streamEvents } from './event-stream.ts';
@@ -88,7 +89,7 @@ function statesIn(text: string | undefined): ReadonlySet<JobState> | undefined {
 
 async function bodyOf({ web }: Site, request: Request): Promise<Json> {
   try {
-    return parseJson((await web.body(request)).toString('utf8'));
+    return parseJson(await web.text(request));
   } catch (error) {
     throw error instanceof FormatError ? new FormRunError('invalid_request', `the body is no JSON: ${error.message}`) : error;
   }

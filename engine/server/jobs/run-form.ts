@@ -234,7 +234,8 @@ function refuse({ status, body }: { readonly status: number; readonly body: stri
   const error = isJsonObject(answer) ? answer.get('error') : undefined;
   const text = (key: string) => (isJsonObject(error) && typeof error.get(key) === 'string' ? (error.get(key) as string) : '');
   const message = [text('message'), text('details')].filter((part) => part !== '').join(': ');
-  throw new FormRunError(text('type') === 'server_stopping' ? 'server_stopping' : text('type') === 'not_stored' ? 'not_stored' : 'invalid_request', message, [], status);
+  const busy = (['server_stopping', 'not_stored', 'queue_full'] as const).find((code) => code === text('type'));
+  throw new FormRunError(busy ?? 'invalid_request', message, [], status);
 }
 
 /** The form's outputs, as they were stored with the request; undefined where it had no form. */

@@ -4,7 +4,8 @@ import { encodeJson, type Json } from '../../formats/json.ts';
 import type { JobFailure } from '../../store/store.ts';
 import { FormRunError } from '../jobs/errors.ts';
 import type { FormResult } from '../jobs/run-form.ts';
-import { HttpError, sendJson } from '../web.ts';
+import { HttpError } from '../http-error.ts';
+import { sendJson } from '../web.ts';
 
 export interface OpenAiErrorOptions {
   readonly status?: number;

@@ -4,6 +4,7 @@ import { createServer, request, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { isPublicAddress, lookupPublic } from '../../../engine/server/jobs/public-address.ts';
+import { Logbook } from '../../../engine/server/logbook.ts';
 import { nodes, serve, type Answer } from '../harness.ts';
 import { work } from './workflows.ts';
 
@@ -64,10 +65,10 @@ test.each([[404, /not sent to 127\.0\.0\.1:\d+ after 1 attempt: it answered 404/
   let found!: () => void;
   const logged = new Promise<void>((resolve) => { found = resolve; });
   const server = await serve({
-    webhooks: { allowsPrivate: true, retryMs: [1, 1] }, write: (text) => {
+    webhooks: { allowsPrivate: true, retryMs: [1, 1] }, logbook: new Logbook((text) => {
       log += text;
       if (log.includes('webhook')) found();
-    },
+    }),
   });
   await server.prompt(prompt, extra(url));
   await logged;
@@ -78,7 +79,7 @@ test.each([[404, /not sent to 127\.0\.0\.1:\d+ after 1 attempt: it answered 404/
 test('without the flag this machine and private networks are not called, by number or by name', async () => {
   const { url, received } = await receiver(200);
   let log = '';
-  const server = await serve({ write: (text) => { log += text; }, webhooks: { retryMs: [] } });
+  const server = await serve({ logbook: new Logbook((text) => { log += text; }), webhooks: { retryMs: [] } });
   const targets = [url, url.replace('127.0.0.1', 'localhost'), url.replace('127.0.0.1', '0x7f.1'), 'http://169.254.169.254/latest', 'http://[::1]/', 'not a url'];
   for (const target of targets) await server.prompt(prompt, extra(target));
   while ((log.match(/webhook/g) ?? []).length < targets.length) await new Promise((resolve) => setTimeout(resolve, 5));
