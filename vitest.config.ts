@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^bagelgraph\/(.*)$/, replacement: fileURLToPath(new URL('./engine/$1.ts', import.meta.url)) }] },
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/ui/journeys/**'], // npm run test:ui
     globalSetup: ['test/support/build.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
