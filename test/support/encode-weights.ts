@@ -104,7 +104,7 @@ async function writeDf11(to: string, weights: ReadonlyMap<string, Tensor>, value
     });
     await writeSafetensors(path.join(to, `${name.replaceAll('.', '_')}.safetensors`), encodeDf11(name, parts));
   }
-  await writeSafetensors(path.join(to, 'model.safetensors.part-of-it.safetensors'), left);
+  await writeSafetensors(path.join(to, 'model.safetensors'), left);
   const config = JSON.parse(await readFile(path.join(to, 'config.json'), 'utf8')) as Record<string, unknown>;
   const patterns = { 'language_model\\.model\\.layers\\.\\d+': df11Modules, 'language_model\\.lm_head': [] };
   await writeFile(path.join(to, 'config.json'), JSON.stringify({ ...config, dfloat11_config: { version: '0.5.0', threads_per_block: [threads], bytes_per_thread: chunkBytes, pattern_dict: patterns } }));

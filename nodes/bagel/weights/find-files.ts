@@ -35,7 +35,7 @@ export async function findFiles(given: string, weights?: string): Promise<FoundF
     if (!names.has(name)) missing.push(name);
     return at(name);
   };
-  const shards = weights === undefined ? await findShards(folder, names) : { files: [path.join(folder, weights)], missing: [] };
+  const shards = weights === undefined ? await findShards(folder, names) : { files: [at(weights)], missing: [] };
   if (shards.files.length === 0) for (const name of names) if (name.endsWith('.gguf')) await refuseGguf(path.join(folder, name));
   missing.push(...shards.missing);
   const vae = await findAutoencoder(folder, names);
@@ -75,13 +75,16 @@ interface Shards {
 
 const shardName = /^(.+)-(\d{5})-of-(\d{5})\.safetensors$/;
 
-/** ema.safetensors, else the shards an index names, else shards by their numbers, else model.safetensors, else all other safetensors files but the autoencoder's. */
+/** All files where config.json says DF11; ema.safetensors, else the shards an index names, else shards by their numbers, else model.safetensors, else all other safetensors files but the autoencoder's. */
 async function findShards(folder: string, names: ReadonlySet<string>): Promise<Shards> {
   const at = (name: string) => path.join(folder, name);
   const of = (wanted: readonly string[], why: string): Shards => ({
     files: wanted.map(at),
     missing: wanted.filter((name) => !names.has(name)).map((name) => `${name} (${why})`),
   });
+  const others = [...names].filter((name) => name.endsWith('.safetensors') && name !== 'ae.safetensors').sort();
+  // DF11 has a file a block beside model.safetensors, and no index
+  if (names.has('config.json') && (await readJsonFile(at('config.json')))['dfloat11_config'] !== undefined && others.length > 0) return { files: others.map(at), missing: [] };
   if (names.has('ema.safetensors')) return { files: [at('ema.safetensors')], missing: [] };
   const index = [...names].filter((name) => name.endsWith('.safetensors.index.json')).sort().find((name) => !/^ae\b/.test(name));
   if (index !== undefined) return of(await shardsOf(at(index)), `named in ${index}`);
@@ -92,7 +95,6 @@ async function findShards(folder: string, names: ReadonlySet<string>): Promise<S
     return of(all, `one of ${Number(total)} shards`);
   }
   if (names.has('model.safetensors')) return { files: [at('model.safetensors')], missing: [] };
-  const others = [...names].filter((name) => name.endsWith('.safetensors') && name !== 'ae.safetensors').sort();
   return others.length > 0 ? { files: others.map(at), missing: [] } : { files: [], missing: ['ema.safetensors'] };
 }
 

@@ -1,4 +1,5 @@
 // Opens a folder that `bagelgraph import` wrote: a manifest, weights laid out for mapping, the tokenizer. Reads headers and JSON, never the weights.
+// It holds no packed weights of ONNX Runtime: version 1.30 reads those of 8-bit MatMulNBits back as NaN in graphs of several layers (seen; single products are right).
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { WeightRef } from '../../../engine/onnx/expr.ts';
