@@ -5,6 +5,8 @@ import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, onTestFinished, test } from 'vitest';
 import { openAiOperations } from '../../../engine/server/openapi/openai-operations.ts';
+import { defineNode } from '../../../engine/graph/node.ts';
+import { COMBO, INT, STRING } from '../../../engine/graph/types.ts';
 import type { OpenAiWorkflows } from '../../../engine/server/openai/workflows.ts';
 import { serve, type Answer, type TestServer } from '../harness.ts';
 import { dataUrl, png, workflowOf } from '../jobs/workflows.ts';
@@ -59,6 +61,29 @@ test('the document says what is answered', async () => {
   await check('post', '/v1/chat/completions', 400, { messages: hello, temperature: 1 });
   await check('post', '/v1/chat/completions', 404, { messages: hello, model: 'none' });
   expect([...covered].sort()).toEqual(openAiOperations.map(({ id }) => id).sort());
+});
+
+test('models: what was asked for, else the server\'s own, else the workflow\'s; settings suit the model or are the nodes\' own', async () => {
+  const Pick = defineNode({
+    type: 'Pick', category: 't', outputs: [{ name: 'text', type: STRING }],
+    inputs: { model: { type: COMBO, default: 'small', choices: () => ['large', 'small'] }, max_tokens: { type: INT, default: 512n, min: 2, max: 1000 }, messages: { type: STRING, default: '' } },
+    run: ({ model, max_tokens }) => [`${model} ${max_tokens}`],
+  });
+  const folder = await mkdtemp(path.join(tmpdir(), 'bagelgraph-openai-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const pick = workflowOf({ nodes: { 1: ['Pick', ['small', 64, '']], 2: ['PreviewAny', [], { source: [1, 0, 'STRING'] }] }, inputs: { model: [1, 'model'], max_tokens: [1, 'max_tokens'], messages: [1, 'messages'] }, outputs: { answer: 2 } });
+  await writeFile(path.join(folder, 'pick.json'), JSON.stringify(pick));
+  const answers = async (own: string | undefined, asked: object) => {
+    const server = await serve({ nodes: [Pick], templates: new Map([['own', folder]]), openAi: { workflows: { chat: 'pick' }, model: own } });
+    const response = await server.post('/v1/chat/completions', { messages: hello, ...asked });
+    const { model, choices, error } = await response.json() as Answer;
+    return [model ?? error.message, choices?.[0].message.content, response.headers.get('x-bagelgraph-notice')];
+  };
+  expect(await answers(undefined, {})).toEqual(['small', 'small 64', null]);
+  expect(await answers(undefined, { model: 'large' })).toEqual(['large', 'large 512', null]);
+  expect(await answers('large', { model: 'gpt-5' })).toEqual(['large', 'large 512', 'the model "gpt-5" is not installed: large is used in its place']);
+  expect(await answers('gone', { model: null, max_tokens: 9 })).toEqual(['small', 'small 10', null]);
+  expect(await answers('large', { model: 'larg' })).toEqual(['there is no model "larg" here; did you mean large? There are large, small', undefined, null]);
 });
 
 test('a form takes the whole conversation as JSON; pictures as files, before a text that names them', async () => {
