@@ -13,6 +13,7 @@ import { blocked, defineNode, type AnyNode } from '../../engine/graph/node.ts';
 import { createRegistry } from '../../engine/graph/registry.ts';
 import { ANY, BOOLEAN, FLOAT, IMAGE, INT } from '../../engine/graph/types.ts';
 import { startServer, type ServerOptions } from '../../engine/server/server.ts';
+import type { Route } from '../../engine/server/web.ts';
 import * as core from '../../nodes/core/index.ts';
 
 /** One number, given as a list that is as long. */
@@ -73,6 +74,7 @@ export interface TestServer {
   readonly url: string;
   readonly port: number;
   readonly folder: string;
+  readonly routes: readonly Route[];
   get(route: string): Promise<Response>;
   json(route: string): Promise<unknown>;
   post(route: string, body: unknown): Promise<Response>;
@@ -99,7 +101,7 @@ export async function serve(options: Partial<ServerOptions> & { readonly cache?:
   const url = `http://127.0.0.1:${server.port}`;
   const send = (route: string, body: unknown) => fetch(`${url}${route}`, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) });
   return {
-    url, port: server.port, folder,
+    url, port: server.port, folder, routes: server.routes,
     get: (route) => fetch(`${url}${route}`),
     json: async (route) => (await fetch(`${url}${route}`)).json() as Promise<unknown>,
     post: send,
