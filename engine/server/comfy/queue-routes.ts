@@ -4,6 +4,7 @@ import { isJsonArray, isJsonObject, parseJson, type Json, type JsonObject } from
 import { FormatError } from '../../formats/errors.ts';
 import { HttpError } from '../http-error.ts';
 import { queryNumber, sendEmpty, sendJson } from '../web.ts';
+import type { History } from './history.ts';
 import { errorBody } from './prompt-errors.ts';
 import type { Site } from './site.ts';
 
@@ -51,9 +52,10 @@ export function addQueueRoutes(site: Site): void {
     },
   });
   web.on('/history', {
-    get: (request, response) => {
+    get: async (request, response) => {
       const maxItems = queryNumber(request, 'max_items');
       const offset = queryNumber(request, 'offset');
+      await settled(history);
       sendJson(response, history.page({ ...(maxItems === undefined ? {} : { maxItems }), ...(offset === undefined ? {} : { offset }) }));
     },
     post: async (request, response) => {
@@ -64,7 +66,17 @@ export function addQueueRoutes(site: Site): void {
       sendEmpty(response);
     },
   });
-  web.on('/history/:id', { get: (request, response) => sendJson(response, history.one(request.params['id'] as string)) });
+  web.on('/history/:id', {
+    get: async (request, response) => {
+      await settled(history);
+      sendJson(response, history.one(request.params['id'] as string));
+    },
+  });
+}
+
+/** What is told of an ending has survived a kill by then. A full disk is told by those who write. */
+async function settled(history: History): Promise<void> {
+  await history.committed().catch(() => undefined);
 }
 
 /** Ours: the order of what waits, and whether anything starts. All answers are given when the change would survive a kill. */
