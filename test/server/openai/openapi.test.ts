@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import OpenAI, { AuthenticationError } from 'openai';
 import { expect, onTestFinished, test } from 'vitest';
 import { openAiOperations } from '../../../engine/server/openapi/openai-operations.ts';
 import { defineNode } from '../../../engine/graph/node.ts';
@@ -61,6 +62,13 @@ test('the document says what is answered', async () => {
   await check('post', '/v1/chat/completions', 400, { messages: hello, temperature: 1 });
   await check('post', '/v1/chat/completions', 404, { messages: hello, model: 'none' });
   expect([...covered].sort()).toEqual(openAiOperations.map(({ id }) => id).sort());
+});
+
+test('the token of the server is the client\'s key', async () => {
+  const server = await serve({ token: 'a-token-that-is-not-to-be-guessed' });
+  const models = (apiKey: string) => new OpenAI({ baseURL: `${server.url}/v1`, apiKey, maxRetries: 0 }).models.list();
+  expect((await models('a-token-that-is-not-to-be-guessed')).data).toEqual([]);
+  await expect(models('another')).rejects.toThrow(AuthenticationError);
 });
 
 test('models: what was asked for, else the server\'s own, else the workflow\'s; settings suit the model or are the nodes\' own', async () => {
