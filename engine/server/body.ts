@@ -69,7 +69,8 @@ function collect(request: IncomingMessage, { bytes: most, idleMs }: BodyLimits, 
       clearTimeout(timer);
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     });
-    request.on('error', refuse);
-    request.on('close', () => { if (!request.complete) refuse(new HttpError(400, 'the body broke off')); });
+    const brokenOff = () => refuse(new HttpError(400, 'the body broke off'));
+    request.on('error', brokenOff);
+    request.on('close', () => { if (!request.complete) brokenOff(); });
   });
 }

@@ -1,5 +1,5 @@
 // The one way from a name in a request to a path: inside its folder, also after links are followed, and on every system a plain name.
-import { realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -12,13 +12,14 @@ export async function confinedPath(root: string, ...parts: readonly string[]): P
   if (written.some((part) => part.includes('\0') || /^[a-z]:|^\/\//i.test(part) || part.split('/').some((name) => Buffer.byteLength(name) > mostNameBytes))) return undefined;
   if (process.platform === 'win32' && written.some((part) => !isPlainName(part))) return undefined;
   const target = path.resolve(folder, ...written);
-  if (!isInside(folder, target)) return undefined;
+  if (!isInside(folder, target) || Buffer.byteLength(target) > mostPathBytes) return undefined;
   const [realFolder, realTarget] = await Promise.all([realOf(folder), realOf(target)]);
   return realFolder !== undefined && realTarget !== undefined && isInside(realFolder, realTarget) ? target : undefined;
 }
 
 /** Of a file or folder, on all usual file systems. */
 const mostNameBytes = 255;
+const mostPathBytes = 4096;
 /** Windows opens devices by these, whatever the ending. */
 const devices = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(?:[. ].*)?$/i;
 
@@ -52,6 +53,7 @@ async function realOf(target: string): Promise<string | undefined> {
       if (code === 'ENAMETOOLONG' || code === 'ELOOP' || code === 'EACCES') return undefined;
       if (path.dirname(existing) === existing) return target;
       if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+      if ((await lstat(existing).catch(() => undefined))?.isSymbolicLink() === true) return undefined; // to nothing yet: writing would follow it
     }
   }
 }
