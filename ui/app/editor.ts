@@ -6,11 +6,12 @@ import { parseJson } from '../../engine/formats/json.ts';
 import { ApiError } from '../api/http.ts';
 import type { LogEntry } from '../api/frames.ts';
 import { getObjectInfo } from '../api/prompts.ts';
-import type { LinkEnd, Place, Target } from '../canvas/events.ts';
+import type { FileReference } from '../api/jobs.ts';
+import type { LinkEnd, Place, Target, WidgetPlace } from '../canvas/events.ts';
 import type { GraphCanvas } from '../canvas/graph-canvas.ts';
 import type { Command } from '../state/commands/commands.ts';
 import type { Made } from '../state/commands/context.ts';
-import { emptyDocument, type Document, type LinkId, type Point } from '../state/document.ts';
+import { emptyDocument, type Document, type LinkId, type NodeId, type Point } from '../state/document.ts';
 import { say, type Message } from '../state/messages.ts';
 import { noNodeTypes, readNodeTypes, type NodeTypes } from '../state/node-types.ts';
 import { indentOf, readWorkflowJson } from '../state/read-any.ts';
@@ -31,6 +32,11 @@ export interface SearchRequest {
   readonly replaces?: LinkId;
 }
 
+/** The widget that is being edited, in the shown layer. */
+export interface FieldRequest { readonly node: NodeId; readonly input: string; readonly part: WidgetPlace['part'] }
+/** Pictures to be looked at, and which of them first. */
+export interface ViewerRequest { readonly files: readonly FileReference[]; readonly index: number }
+export interface RenameRequest { readonly kind: 'node' | 'group' | 'subgraph'; readonly id: string; readonly title: string }
 export interface MenuRequest { readonly target: Target; readonly at: Place }
 export type DialogName = 'settings' | 'shortcuts' | 'history';
 export type Mode = 'graph' | 'simple';
@@ -62,6 +68,9 @@ export interface Editor {
   readonly search: ShallowRef<SearchRequest | undefined>;
   readonly menu: ShallowRef<MenuRequest | undefined>;
   readonly dialog: ShallowRef<DialogName | undefined>;
+  readonly field: ShallowRef<FieldRequest | undefined>;
+  readonly viewer: ShallowRef<ViewerRequest | undefined>;
+  readonly rename: ShallowRef<RenameRequest | undefined>;
   /** By tab and node of a run: what nodes show. */
   readonly shown: ShallowRef<ReadonlyMap<string, ReadonlyMap<string, Shown>>>;
   /** The latest preview by tab and node of a run under way. */
@@ -150,7 +159,7 @@ export function createEditor(): Editor {
 
   const editor: Editor = {
     clientId, types, typesState, settings, notices, runs, log, tabs, workspaces, active, activeTab, canvas, shown, previews,
-    mode: shallowRef<Mode>('graph'), search: shallowRef(), menu: shallowRef(), dialog: shallowRef(),
+    mode: shallowRef<Mode>('graph'), search: shallowRef(), menu: shallowRef(), dialog: shallowRef(), field: shallowRef(), viewer: shallowRef(), rename: shallowRef(),
     onPreview(listener) {
       previewListeners.add(listener);
       return () => void previewListeners.delete(listener);

@@ -1,5 +1,11 @@
 // Starts the page.
 import { createApp } from 'vue';
 import App from './App.vue';
+import { createEditor, editorKey } from './editor.ts';
+import './look/tokens.css';
+import './look/base.css';
 
-createApp(App).mount('#app');
+const editor = createEditor();
+createApp(App).provide(editorKey, editor).mount('#app');
+void editor.loadTypes();
+if (new URLSearchParams(location.search).has('e2e')) void import('./test-hook.ts').then(({ installTestHook }) => installTestHook(editor));

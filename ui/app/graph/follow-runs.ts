@@ -1,0 +1,91 @@
+// Shows on the canvas what runs of a workflow do: states, problems, pictures, previews, texts of the layer that is shown. Kept apart from the
+// component, for it has a state of its own: what it put onto the canvas must go when another layer is shown.
+import { watchEffect } from 'vue';
+import { viewAddress } from '../../api/files.ts';
+import type { GraphCanvas } from '../../canvas/graph-canvas.ts';
+import type { NodeProblem } from '../../canvas/look.ts';
+import type { NodeId } from '../../state/document.ts';
+import type { NodeRun } from '../../state/run.ts';
+import { nodeRunAt } from '../../state/run-view.ts';
+import type { Editor } from '../editor.ts';
+import type { Workspace } from '../editor/workspace.ts';
+
+/** Follows until the scope that it was called in ends. */
+export function followRuns(canvas: GraphCanvas, editor: Editor): () => void {
+  const put = { pictures: new Map<NodeId, string>(), texts: new Set<NodeId>(), previews: new Set<NodeId>() };
+
+  watchEffect(() => {
+    const workspace = editor.active.value;
+    canvas.setRuns(workspace === undefined ? {} : runsOf(editor, workspace));
+  });
+  watchEffect(() => canvas.setProblems(editor.active.value === undefined ? {} : problemsOf(editor.active.value)));
+  watchEffect(() => {
+    const workspace = editor.active.value;
+    const shown = workspace === undefined ? undefined : editor.shown.value.get(workspace.id);
+    const wanted = new Map<NodeId, { readonly pictures: readonly string[]; readonly text: string | undefined }>();
+    if (workspace !== undefined && shown !== undefined) {
+      for (const node of Object.keys(layerNow(workspace))) {
+        const found = shown.get(workspace.runId(node));
+        if (found !== undefined) wanted.set(node, { pictures: found.pictures.map((file) => viewAddress(file)), text: found.texts.length === 0 ? undefined : found.texts.join('\n\n') });
+      }
+    }
+    for (const node of [...put.pictures.keys()]) if ((wanted.get(node)?.pictures.length ?? 0) === 0) { put.pictures.delete(node); canvas.setPictures(node, []); }
+    for (const node of [...put.texts]) if (wanted.get(node)?.text === undefined) { put.texts.delete(node); canvas.setText(node, undefined); }
+    for (const [node, { pictures, text }] of wanted) {
+      const key = pictures.join('\n');
+      if (pictures.length > 0 && put.pictures.get(node) !== key) { put.pictures.set(node, key); canvas.setPictures(node, pictures); }
+      if (text !== undefined) { put.texts.add(node); canvas.setText(node, text); }
+    }
+  });
+  watchEffect(() => {
+    const workspace = editor.active.value;
+    for (const node of put.previews) canvas.setPreview(node, undefined);
+    put.previews.clear();
+    if (workspace === undefined) return;
+    const latest = editor.previews.get(workspace.id);
+    for (const node of Object.keys(layerNow(workspace))) {
+      const picture = latest?.get(workspace.runId(node));
+      if (picture !== undefined) { put.previews.add(node); canvas.setPreview(node, picture); }
+    }
+  });
+  return editor.onPreview((tab, node, picture) => {
+    const workspace = editor.active.value;
+    if (workspace?.id !== tab || document.hidden) return;
+    const prefix = workspace.runId('');
+    const local = node.startsWith(prefix) ? node.slice(prefix.length).split(':')[0]! : '';
+    if (workspace.shown.nodes[local] === undefined) return;
+    if (picture === undefined) put.previews.delete(local);
+    else put.previews.add(local);
+    canvas.setPreview(local, picture);
+  });
+}
+
+/** Read through the refs, so that effects follow. */
+function layerNow(workspace: Workspace): Readonly<Record<NodeId, unknown>> {
+  return workspace.document.value && workspace.shown.nodes;
+}
+
+function runsOf(editor: Editor, workspace: Workspace): Readonly<Record<NodeId, NodeRun>> {
+  const { state } = editor.runs;
+  const run = state.value && editor.runs.latestOf(workspace.id);
+  const runs: Record<NodeId, NodeRun> = {};
+  if (run === undefined) return runs;
+  const hidesTimes = !editor.settings.all.value.nodeTimes;
+  for (const node of Object.keys(layerNow(workspace))) {
+    const found = nodeRunAt(run, workspace.runId(node));
+    if (found === undefined) continue;
+    const { ms, ...untimed } = found;
+    runs[node] = hidesTimes && ms !== undefined ? untimed : found;
+  }
+  return runs;
+}
+
+function problemsOf(workspace: Workspace): Readonly<Record<NodeId, NodeProblem>> {
+  const found: Record<NodeId, { severity: 'error'; inputs: string[] }> = {};
+  for (const { layer, node, input } of workspace.problems.value) {
+    if (node === undefined || layer !== workspace.layer.value) continue;
+    found[node] ??= { severity: 'error', inputs: [] };
+    if (input !== undefined) found[node].inputs.push(input);
+  }
+  return found;
+}
