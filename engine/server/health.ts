@@ -1,9 +1,12 @@
 // Routes for operators: does it live, is it ready, what do its numbers say. The first two tell nothing about anyone, so they need no token.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Environment } from '../graph/node.ts';
 import type { Site } from './comfy/site.ts';
 import type { LogFields } from './logbook.ts';
 import type { Metrics, Sample } from './metrics.ts';
 import { sendJson, sendText, type Answered } from './web.ts';
+
+type DeviceStats = Awaited<ReturnType<NonNullable<ReturnType<Environment['devices']['get']>>['stats']>>;
 
 /** A store that does not answer for so long counts as broken. */
 const storeMs = 5000;
@@ -47,10 +50,7 @@ function readSite(metrics: Metrics, { runner, clients, engine, environment }: Si
   metrics.read('bagelgraph_dropped_frames_total', 'counter', 'Frames, such as previews, that were left out for clients that read too slowly.', () => [[{}, clients.droppedFrames]]);
   metrics.read('bagelgraph_cache_entries', 'gauge', 'Results that are kept.', () => [[{}, engine.cacheStats().entries]]);
   metrics.read('bagelgraph_cache_bytes', 'gauge', 'Bytes of results that are kept.', () => [[{}, engine.cacheStats().bytes]]);
-  const devices = async (read: (stats: Awaited<ReturnType<(typeof environment.devices extends ReadonlyMap<string, infer D> ? D : never)['stats']>>) => Iterable<Sample>) => {
-    const open = [...environment.devices.values()].filter(({ epoch }) => epoch > 0); // a worker that never ran is not started by a look
-    return (await Promise.all(open.map((device) => device.stats().then(read, () => [])))).flatMap((samples) => [...samples]);
-  };
+  const devices = async (read: (stats: DeviceStats) => Iterable<Sample>) => (await Promise.all([...environment.devices.values()].map((device) => device.stats().then(read, () => [])))).flatMap((samples) => [...samples]);
   metrics.read('bagelgraph_device_memory_bytes', 'gauge', 'Memory of a device\'s worker process.', () => devices(({ name: device, memory }) => (memory === undefined ? [] : Object.entries(memory).map(([kind, bytes]) => [{ device, kind }, bytes] as const))));
   metrics.read('bagelgraph_device_handle_bytes', 'gauge', 'Bytes of tensors and row buffers on a device.', () => devices(({ name: device, handles }) => [[{ device }, handles.bytes]]));
   metrics.read('bagelgraph_device_handles', 'gauge', 'Tensors and row buffers on a device.', () => devices(({ name: device, handles }) => [[{ device }, handles.count]]));

@@ -10,13 +10,11 @@ abstract class Family<V> {
   readonly #values = new Map<string, V>();
 
   protected value(labels: Labels): V {
-    const key = keyOf(labels);
-    const known = this.#values.get(key);
-    if (known !== undefined) return known;
-    if (this.#values.size >= mostSeries) return this.value(Object.fromEntries(Object.keys(labels).map((name) => [name, 'other'])));
-    const made = this.first();
-    this.#values.set(key, made);
-    return made;
+    const written = keyOf(labels);
+    const key = this.#values.size < mostSeries || this.#values.has(written) ? written : keyOf(Object.fromEntries(Object.keys(labels).map((name) => [name, 'other'])));
+    let value = this.#values.get(key);
+    if (value === undefined) this.#values.set(key, (value = this.first()));
+    return value;
   }
 
   protected abstract first(): V;
