@@ -19,7 +19,9 @@ export function createRegistry(packs: readonly NamedPack[]): NodeRegistry {
   const byName = new Map<string, { readonly node: AnyNode; readonly pack: string }>();
   const nodes: AnyNode[] = [];
   for (const pack of packs) {
-    for (const node of pack.nodes) {
+    for (const written of pack.nodes) {
+      // whatever a request calls an input, such as __proto__: only what was declared is found
+      const node: AnyNode = { ...written, inputs: Object.assign(Object.create(null) as AnyNode['inputs'], written.inputs) };
       for (const name of [node.type, ...(node.aliases ?? [])]) {
         const taken = byName.get(name);
         if (taken !== undefined) throw new Error(clash(name, taken, { node, pack: pack.name }));
