@@ -2,13 +2,16 @@
 import { shallowRef } from 'vue';
 import { english, type Words as MessageWords } from '../../state/messages.ts';
 import { en } from './en.ts';
+import { enViews } from './en-views.ts';
 
-export type WordKey = keyof typeof en;
+export const englishWords = { ...en, ...enViews } as const;
+
+export type WordKey = keyof typeof englishWords;
 export type Words = Readonly<Record<WordKey, string>>;
 export interface Language { readonly words: Words; readonly messages: MessageWords }
 
 /** Read in templates and computed values, so that a change shows at once. */
-export const language = shallowRef<Language>({ words: en, messages: english });
+export const language = shallowRef<Language>({ words: englishWords, messages: english });
 
 /** The words for a key; `{name}` is replaced. */
 export function t(key: WordKey, params: Readonly<Record<string, string | number>> = {}): string {

@@ -1,0 +1,119 @@
+// Drafts in IndexedDB: what is open survives a reload, a crash and a power cut. The workflow files themselves change only on saving.
+import { watch } from 'vue';
+import { draftOf, draftsToDrop, readDraft, type Draft } from '../../state/tabs.ts';
+import type { Editor } from '../editor.ts';
+import { store, stored } from '../editor/settings.ts';
+import { t } from '../words/words.ts';
+import { save } from './save-files.ts';
+
+const pauseMs = 400;
+const autosaveMs = 5000;
+const mostBytes = 100_000_000;
+const activeKey = 'bagelgraph.tab';
+const orderKey = 'bagelgraph.tabs';
+
+function openStore(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('bagelgraph', 1);
+    request.onupgradeneeded = () => request.result.createObjectStore('drafts', { keyPath: 'tab.id' });
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB cannot be opened'));
+  });
+}
+
+function ask<T>(database: IDBDatabase, mode: IDBTransactionMode, act: (drafts: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const request = act(database.transaction('drafts', mode, { durability: 'relaxed' }).objectStore('drafts'));
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB refused'));
+  });
+}
+
+/**
+ * Opens the drafts of last time, then keeps one for every open workflow. The tabs of one window are its own: another window's drafts are
+ * opened only when nothing of this window's is left.
+ */
+export async function keepDrafts(editor: Editor): Promise<void> {
+  let database: IDBDatabase;
+  try {
+    database = await openStore();
+  } catch {
+    editor.notices.tell('warning', t('file.no-drafts'));
+    return;
+  }
+  const drafts = await ask(database, 'readonly', (all) => all.getAll() as IDBRequest<unknown[]>);
+  restore(editor, drafts.flatMap((draft) => readDraft(draft) ?? []));
+  follow(editor, database);
+  const readable = drafts.flatMap((draft) => readDraft(draft) ?? []);
+  for (const id of draftsToDrop(readable, new Set(editor.workspaces.keys()), mostBytes)) void ask(database, 'readwrite', (all) => all.delete(id));
+}
+
+function restore(editor: Editor, drafts: readonly Draft[]): void {
+  const { restoreTabs, startPage } = editor.settings.all.value;
+  const own = stored(orderKey, sessionStorage) ?? stored(orderKey);
+  const order = Array.isArray(own) ? own.map(String) : [];
+  const wanted = drafts.filter(({ tab, isDirty }) => isDirty || (restoreTabs && order.includes(tab.id))).sort((a, b) => order.indexOf(a.tab.id) - order.indexOf(b.tab.id) || a.savedAt - b.savedAt);
+  const isOpenAlready = editor.tabs.value.tabs.length > 0;
+  const active = stored(activeKey, sessionStorage) ?? stored(activeKey) ?? order.at(-1);
+  for (const { tab, text, isDirty } of wanted) {
+    if (editor.workspaces.has(tab.id)) continue;
+    const opened = editor.openText(text, { id: tab.id, title: tab.title, isDirty, ...(tab.file === undefined ? {} : { file: tab.file }) });
+    // the indent is of the file, not of the draft
+    if (opened !== undefined && tab.file !== undefined) editor.changeTab(tab.id, { file: tab.file });
+    else if (opened === undefined) editor.notices.tell('warning', t('file.broken-draft', { name: tab.title }));
+  }
+  if (!isOpenAlready && editor.workspaces.has(String(active))) editor.show(String(active));
+  if (editor.tabs.value.tabs.length === 0 && startPage === 'blank') editor.openBlank();
+}
+
+function follow(editor: Editor, database: IDBDatabase): void {
+  const written = new Map<string, unknown>();
+  const timers = new Map<string, ReturnType<typeof setTimeout>>();
+  let autosave: ReturnType<typeof setTimeout> | undefined;
+  let hasToldFailure = false;
+
+  const write = (id: string) => {
+    clearTimeout(timers.get(id));
+    timers.delete(id);
+    const workspace = editor.workspaces.get(id);
+    const tab = editor.tabs.value.tabs.find((one) => one.id === id);
+    if (workspace === undefined || tab === undefined) return;
+    const draft = draftOf(tab, workspace.history.document, editor.types.value, workspace.isDirty.value, Date.now());
+    ask(database, 'readwrite', (drafts) => drafts.put(structuredClone(draft))).catch((error: unknown) => {
+      if (!hasToldFailure) editor.tellError(error, t('file.no-drafts'));
+      hasToldFailure = true;
+    });
+  };
+  const drop = (id: string) => {
+    clearTimeout(timers.get(id));
+    timers.delete(id);
+    written.delete(id);
+    void ask(database, 'readwrite', (drafts) => drafts.delete(id)).catch(() => undefined);
+  };
+
+  watch(() => editor.tabs.value.tabs.map((tab) => [tab, editor.workspaces.get(tab.id)?.document.value, editor.workspaces.get(tab.id)?.isDirty.value] as const), (now) => {
+    if (editor.typesState.value === 'loading') return;
+    const open = new Set(now.map(([{ id }]) => id));
+    for (const id of [...written.keys()]) if (!open.has(id)) drop(id);
+    for (const [tab, document, isDirty] of now) {
+      const state = [tab, document, isDirty];
+      const before = written.get(tab.id) as typeof state | undefined;
+      if (before?.every((part, i) => part === state[i]) === true) continue;
+      written.set(tab.id, state);
+      if (!timers.has(tab.id)) timers.set(tab.id, setTimeout(() => write(tab.id), pauseMs));
+    }
+    store(orderKey, now.map(([{ id }]) => id), sessionStorage);
+    store(orderKey, now.map(([{ id }]) => id));
+    if (editor.settings.all.value.autosave === 'after-delay') {
+      clearTimeout(autosave);
+      autosave = setTimeout(() => { for (const tab of editor.tabs.value.tabs) if (tab.file !== undefined && editor.workspaces.get(tab.id)?.isDirty.value === true) void save(editor, tab.id); }, autosaveMs);
+    }
+  }, { immediate: true });
+  watch(() => editor.tabs.value.active, (id) => {
+    store(activeKey, id ?? '', sessionStorage);
+    store(activeKey, id ?? '');
+  });
+  const writeAll = () => { for (const id of [...timers.keys()]) write(id); };
+  addEventListener('pagehide', writeAll);
+  document.addEventListener('visibilitychange', () => { if (document.hidden) writeAll(); });
+}
