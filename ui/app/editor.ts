@@ -65,6 +65,8 @@ export interface Editor {
   readonly activeTab: ComputedRef<Tab | undefined>;
   readonly mode: ShallowRef<Mode>;
   readonly canvas: ShallowRef<GraphCanvas | undefined>;
+  /** Names of the server's devices, in the order of their colours. */
+  readonly devices: ShallowRef<readonly string[]>;
   readonly search: ShallowRef<SearchRequest | undefined>;
   readonly menu: ShallowRef<MenuRequest | undefined>;
   readonly dialog: ShallowRef<DialogName | undefined>;
@@ -159,7 +161,7 @@ export function createEditor(): Editor {
 
   const editor: Editor = {
     clientId, types, typesState, settings, notices, runs, log, tabs, workspaces, active, activeTab, canvas, shown, previews,
-    mode: shallowRef<Mode>('graph'), search: shallowRef(), menu: shallowRef(), dialog: shallowRef(), field: shallowRef(), viewer: shallowRef(), rename: shallowRef(),
+    mode: shallowRef<Mode>('graph'), devices: shallowRef<readonly string[]>([]), search: shallowRef(), menu: shallowRef(), dialog: shallowRef(), field: shallowRef(), viewer: shallowRef(), rename: shallowRef(),
     onPreview(listener) {
       previewListeners.add(listener);
       return () => void previewListeners.delete(listener);
