@@ -2,7 +2,7 @@
 // The host decides the row, the worker writes it. Contexts that grow from one another share buffers; equal keys are never computed twice.
 import { createHash } from 'node:crypto';
 import type { Device, Feed, Fetch, Handle } from '../../engine/device/device.ts';
-import { move } from '../../engine/device/move.ts';
+import { depart, move } from '../../engine/device/move.ts';
 import { isSpread } from '../../engine/device/spread.ts';
 import { float32, int64, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
@@ -186,10 +186,12 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
       stream = next;
       const following = index < last ? deviceOfPiece(work.device, index + 1) : device;
       if (following.name === device.name) continue;
-      // before the next pass may begin here: a busy worker hands nothing over
-      stream = await moveStream(stream, following, work);
+      // sent before the next pass begins here, for a busy worker hands nothing over; taken when the next device is ours, for a busy one takes nothing
+      const arrive = await departStream(stream, following, work);
+      stream = { ...stream, made: [] };
       leave?.();
-      leave = undefined;
+      leave = isSplit ? await model.turns.take(following.name) : undefined;
+      stream = await arrive();
     }
   } catch (error) {
     await work.device.free(stream.made);
@@ -228,11 +230,18 @@ async function runPiece(context: Context, index: number, given: Readonly<Record<
   return { und: und === undefined ? noRows(model) : { handle: und }, gen: gen === undefined ? noRows(model) : { handle: gen }, made: [und, gen].filter((handle) => handle !== undefined) };
 }
 
-async function moveStream(stream: Stream, to: Device, work: Work): Promise<Stream> {
-  const moved = async (feed: Feed): Promise<Feed> => ('handle' in feed ? { handle: await handleOn(feed.handle, to, work.device) } : feed);
-  const [und, gen] = [await moved(stream.und), await moved(stream.gen)];
+async function departStream(stream: Stream, to: Device, work: Work): Promise<() => Promise<Stream>> {
+  const sent = async (feed: Feed): Promise<() => Promise<Feed>> => {
+    if (!('handle' in feed) || !isSpread(work.device)) return () => Promise.resolve(feed);
+    const arrive = await depart(feed.handle, work.device.on(feed.handle.device), to);
+    return async () => ({ handle: await arrive() });
+  };
+  const [und, gen] = [await sent(stream.und), await sent(stream.gen)];
   await work.device.free(stream.made);
-  return { und, gen, made: [und, gen].flatMap((feed) => ('handle' in feed ? [feed.handle] : [])) };
+  return async () => {
+    const arrived = [await und(), await gen()] as const;
+    return { und: arrived[0], gen: arrived[1], made: arrived.flatMap((feed) => ('handle' in feed ? [feed.handle] : [])) };
+  };
 }
 
 function pastFeed(context: Context, name: string): Feed {

@@ -14,7 +14,7 @@ import { blankContext, middleSize, withModelFolder } from './synthetic.ts';
 import type { Row } from './table.ts';
 
 const names = ['cpu:0', 'cpu:1'];
-const size = { width: 256, height: 256 };
+const size = { width: 128, height: 128 };
 const rounds = 2;
 const always: DenoiseOptions = { timesteps: 4, timestepShift: 3, cfgText: 4, cfgImage: 1, cfgInterval: [0, 1], renormType: 'global', renormMin: 0, taylorSeer: false };
 /** As the app draws, on a coarser schedule. */
