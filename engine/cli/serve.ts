@@ -83,6 +83,7 @@ export const serveCommand: HostCommand = {
         templates: new Map([['bagelgraph', path.join(packageRoot, 'workflows')]]),
         compresses: args.options['enable-compress-response-body'] === true,
         frontEndRoot: pageOf(args),
+        ownPageRoot: existsSync(path.join(ownPage, 'index.html')) ? ownPage : undefined,
         concurrency: wholeNumber(args, 'concurrency', 1, 1),
         previewSide: previewSideOf(args),
         hidesMetadata: args.options['disable-metadata'] === true,
@@ -162,8 +163,7 @@ const ownPage = path.join(packageRoot, 'dist/ui');
 function pageOf(args: CommandArguments): string | undefined {
   const root = one(args, 'front-end-root');
   if (root !== undefined && !existsSync(path.join(root, 'index.html'))) throw new UsageError(`--front-end-root ${root} holds no index.html`);
-  if (root !== undefined) return path.resolve(root);
-  return existsSync(path.join(ownPage, 'index.html')) ? ownPage : undefined;
+  return root === undefined ? undefined : path.resolve(root);
 }
 
 function one({ options: given }: CommandArguments, name: string): string | undefined {
