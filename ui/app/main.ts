@@ -2,8 +2,6 @@
 import { createApp } from 'vue';
 import App from './App.vue';
 import { createEditor, editorKey } from './editor.ts';
-import './look/tokens.css';
-import './look/base.css';
 
 const editor = createEditor();
 createApp(App).provide(editorKey, editor).mount('#app');

@@ -18,7 +18,9 @@ export interface NodeRun {
   /** Step n of N, and which (inner) node counts. */
   readonly progress?: Progress;
   readonly begunAt?: number;
+  /** Of its own calls and those of its expansion. */
   readonly ms?: number;
+  readonly innerMs?: number;
   readonly device?: string;
   readonly seed?: bigint;
   /** Streamed text. */
@@ -172,8 +174,9 @@ function foldNode(run: Run, event: NodeEvent): Run {
     case 'shown': return withNode(run, id, { ui: event.ui });
     case 'reused': return isInner ? run : withNode(run, id, { status: 'cached', ui: event.ui });
     case 'finished': {
-      if (isInner) return withNode(run, id, { inner: node.inner.filter((inner) => inner !== event.node) });
-      return withNode(run, id, { status: event.cached ? 'cached' : 'finished', ms: event.ms, device: event.device, inner: [] });
+      const innerMs = (node.innerMs ?? 0) + (isInner && !event.cached ? event.ms : 0);
+      if (isInner) return withNode(run, id, { inner: node.inner.filter((inner) => inner !== event.node), innerMs });
+      return withNode(run, id, { status: event.cached ? 'cached' : 'finished', ms: event.ms + innerMs, device: event.device, inner: [] });
     }
     case 'blocked': return withNode(run, id, { status: 'blocked', ...(event.message === null ? {} : { notices: [...node.notices, event.message] }) });
     case 'moved': return withNode(run, id, { movedBytes: node.movedBytes + event.bytes });
@@ -202,8 +205,8 @@ function progressOf(before: Progress | undefined, { node: source, value, max, at
 
 function learn(state: RunState, run: Run, event: RunEvent): RunState {
   if (event.kind !== 'finished' || event.cached || event.node !== event.real) return state;
-  const type = run.nodes[event.real]?.type;
-  return type === undefined ? state : { ...state, typicalMs: Object.assign(emptyRecord<number>(), state.typicalMs, { [`${type} ${event.device}`]: event.ms, [type]: event.ms }) };
+  const { type, ms = event.ms } = run.nodes[event.real] ?? {};
+  return type === undefined ? state : { ...state, typicalMs: Object.assign(emptyRecord<number>(), state.typicalMs, { [`${type} ${event.device}`]: ms, [type]: ms }) };
 }
 
 export function applyQueue(state: RunState, queueRemaining: number): RunState {
