@@ -4,7 +4,7 @@ import type { Graph, NodeId } from '../graph/graph.ts';
 import type { Cache } from './cache.ts';
 import type { Place } from './events.ts';
 import type { Keys } from './keys.ts';
-import type { Nodes } from './plan.ts';
+import type { Nodes, PlanNode } from './plan.ts';
 import type { ShownOutput } from './record.ts';
 
 /** From the cache where it is there, else what this run has shown. Output nodes that were not asked for get their keys here. */
@@ -16,7 +16,7 @@ export async function knownShown(graph: Graph, nodes: Nodes, keys: Keys, cache: 
     else if (shown.has(id)) known.set(id, placed(shown.get(id)!));
   };
   for (const id of graph.nodes.keys()) {
-    const node = nodes.get(id);
+    const node = planOf(nodes, id);
     if (node === undefined) continue;
     // an output that cannot run, for want of a link, has no key
     if (node.key === '' && node.definition.output === true) await keys.compute([id]).catch(() => undefined);
@@ -24,6 +24,15 @@ export async function knownShown(graph: Graph, nodes: Nodes, keys: Keys, cache: 
   }
   for (const id of shown.keys()) if (!graph.nodes.has(id)) add(id, nodes.get(id)?.key ?? '');
   return known;
+}
+
+/** A node that was not asked for may hold values that no one could read; then nothing is known of it. */
+function planOf(nodes: Nodes, id: NodeId): PlanNode | undefined {
+  try {
+    return nodes.get(id);
+  } catch {
+    return undefined;
+  }
 }
 
 function placed({ ui, node, display, parent, real }: ShownOutput): { ui: Json; place: Place } {
