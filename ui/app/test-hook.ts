@@ -1,5 +1,5 @@
 // What tests of the page read, as window.__bagel on pages opened with ?e2e=1: where things are on the screen, what the document holds, and
-// whether all has settled. Changes nothing: tests act by mouse and keyboard.
+// whether all has settled. Changes nothing but by opening a workflow to begin with: tests act by mouse and keyboard.
 import { rootLayer } from '../state/document.ts';
 import { writeText } from '../state/write-file.ts';
 import type { ClientBox } from '../canvas/graph-canvas.ts';
@@ -7,6 +7,8 @@ import type { View, WidgetPlace } from '../canvas/events.ts';
 import type { Editor } from './editor.ts';
 
 export interface TestHook {
+  /** Opens a workflow's text as another tab. */
+  open(text: string, title: string): boolean;
   /** The shown workflow's document as plain JSON (big numbers lose digits); undefined where none is open. */
   doc(): unknown;
   /** The file that saving would write. */
@@ -23,6 +25,8 @@ export interface TestHook {
   steps(): string[];
   isDirty(): boolean;
   tabs(): unknown;
+  /** Node types are there. */
+  isReady(): boolean;
   runs(): unknown;
   jobs(): unknown;
   problems(): unknown;
@@ -40,6 +44,7 @@ export function installTestHook(editor: Editor): void {
   const open = () => editor.active.value;
   const isIdle = () => editor.typesState.value !== 'loading' && (canvas()?.isIdle() ?? true);
   const hook: TestHook = {
+    open: (text, title) => editor.openText(text, { title }) !== undefined,
     doc: () => (open() === undefined ? undefined : plain(open()!.document.value)),
     file: () => open() && writeText(open()!.document.value, editor.types.value),
     ids: () => Object.keys(open()?.shown.nodes ?? {}),
@@ -50,6 +55,7 @@ export function installTestHook(editor: Editor): void {
     view: () => canvas()?.view(),
     steps: () => open()?.history.undoSteps.map(({ label }) => editor.say(label)) ?? [],
     isDirty: () => open()?.isDirty.value ?? false,
+    isReady: () => editor.typesState.value === 'ready',
     tabs: () => plain(editor.tabs.value),
     runs: () => plain(editor.runs.state.value),
     jobs: () => plain(editor.runs.jobs.value),

@@ -5,6 +5,8 @@ import path from 'node:path';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import type { TestHook } from '../../../ui/app/test-hook.ts';
 
+export interface DocNode { readonly id: string; readonly type: string; readonly pos: readonly number[]; readonly size: readonly number[]; readonly mode: number; readonly title?: string; readonly color?: string; readonly flags: { collapsed?: boolean; pinned?: boolean }; readonly values: Record<string, unknown>; readonly inputs: readonly { name: string; link: string | null }[] }
+
 interface Spot { readonly x: number; readonly y: number }
 type Part = 'value' | 'control' | 'filter' | 'upload' | 'text';
 
@@ -25,6 +27,11 @@ export interface EditorPage {
   begin(card: string): Promise<void>;
   /** Drops a file on the middle of the canvas. */
   drop(name: string, mime: string, bytes: Uint8Array): Promise<void>;
+  /** Waits until an expression holds in the page (Playwright's own waiting evaluates there, which the page's policy forbids). */
+  until(expression: string, timeoutMs?: number): Promise<void>;
+  /** Opens a workflow file, all of it in sight. */
+  open(text: string, title?: string): Promise<void>;
+  doc(): Promise<{ readonly root: { readonly nodes: Record<string, DocNode>; readonly links: Record<string, { from: string; fromSlot: number; to: string; toSlot: number; type: string }>; readonly groups: Record<string, { title: string; box: number[] }>; readonly reroutes: Record<string, { pos: number[] }> } }>;
   /** The request that running sends, as the server got it. */
   runAndCatch(press: () => Promise<void>): Promise<{ readonly prompt: Record<string, { class_type: string; inputs: Record<string, unknown> }>; readonly [key: string]: unknown }>;
   /** Waits until no job waits or runs and `count` have ended. */
@@ -53,17 +60,24 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   await page.goto(`${url}${place}`);
-  await page.waitForFunction('window.__bagel !== undefined');
+  const until = async (expression: string, timeoutMs = 15_000) => {
+    const end = Date.now() + timeoutMs;
+    while (await page.evaluate(`Boolean(${expression})`).catch(() => false) !== true) {
+      if (Date.now() > end) throw new Error(`the page never came to ${expression}`);
+      await page.waitForTimeout(20);
+    }
+  };
+  await until('window.__bagel');
   const ask: EditorPage['ask'] = (what, ...given) => page.evaluate(`__bagel.${what}(${given.map((one) => JSON.stringify(one) ?? 'undefined').join()})`);
   const must = <T>(found: T | undefined | null, what: string): T => {
     if (found === undefined || found === null) throw new Error(`the page shows no ${what}`);
     return found;
   };
   const editor: EditorPage = {
-    page, context, complaints, ask,
+    page, context, complaints, ask, until,
     async node(type, nth = 0) {
       const find = `Object.values(__bagel.doc()?.root.nodes ?? {}).filter((one) => one.type === ${JSON.stringify(type)})[${nth}]?.id`;
-      await page.waitForFunction(`${find} !== undefined`);
+      await until(`${find} !== undefined`);
       await ask('idle');
       return page.evaluate<string>(find);
     },
@@ -87,7 +101,7 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
     },
     async begin(card) {
       await page.getByRole('button', { name: card }).first().click();
-      await page.waitForFunction('__bagel.doc() !== undefined');
+      await until('__bagel.doc() !== undefined');
       await ask('idle');
     },
     async drop(name, mime, bytes) {
@@ -101,12 +115,19 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
       await target.dispatchEvent('dragover', { dataTransfer: transfer, clientX: 700, clientY: 400 });
       await target.dispatchEvent('drop', { dataTransfer: transfer, clientX: 700, clientY: 400 });
     },
+    async open(text, title = 'journey') {
+      await until("__bagel.isReady()");
+      if (!await ask('open', text, title)) throw new Error('the page did not open the workflow');
+      await page.waitForTimeout(50); // a new workflow is fitted in the next frame
+      await ask('idle');
+    },
+    doc: () => page.evaluate('__bagel.doc()'),
     async runAndCatch(press) {
       const [request] = await Promise.all([page.waitForRequest((one) => one.method() === 'POST' && new URL(one.url()).pathname.endsWith('/prompt')), press()]);
       return request.postDataJSON() as Awaited<ReturnType<EditorPage['runAndCatch']>>;
     },
     async untilDone(count) {
-      await page.waitForFunction(`(() => { const jobs = __bagel.jobs(); return jobs.length >= ${count} && jobs.every((one) => one.status !== 'pending' && one.status !== 'in_progress'); })()`, undefined, { timeout: 40_000 });
+      await until(`(() => { const jobs = __bagel.jobs(); return jobs.length >= ${count} && jobs.every((one) => one.status !== 'pending' && one.status !== 'in_progress'); })()`, 40_000);
     },
     async picture(name) {
       mkdirSync(picturesFolder, { recursive: true });

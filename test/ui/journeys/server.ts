@@ -3,10 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../../../bin/bagelgraph.js', import.meta.url));
-const pack = fileURLToPath(new URL('./pack', import.meta.url));
+// tests and benchmarks run in the repository's root
+const program = path.resolve('bin/bagelgraph.js');
+const pack = path.resolve('test/ui/journeys/pack');
 
 export interface Server {
   readonly url: string;

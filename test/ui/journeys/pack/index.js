@@ -51,6 +51,18 @@ const fields = {
   },
 };
 
+/** What large graphs are made of: pictures in and out, and fields between. */
+const work = {
+  type: 'Work',
+  title: 'Work',
+  category: 'journeys',
+  inputs: { image: { type: IMAGE, optional: true }, ...fields.inputs },
+  outputs: [{ name: 'IMAGE', type: IMAGE }],
+  run({ image, seed }) {
+    return [image ?? picture(8, seed, 1)];
+  },
+};
+
 const fail = {
   type: 'Fail',
   title: 'Fail',
@@ -62,4 +74,4 @@ const fail = {
   },
 };
 
-export const nodes = [slow, fields, fail];
+export const nodes = [slow, fields, work, fail];

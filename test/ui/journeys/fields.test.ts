@@ -1,0 +1,136 @@
+// Journeys 5 to 8: every kind of field by mouse and by keyboard, seeds over several runs, pictures uploaded, and texts of several lines.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import type { EditorPage } from './editor-page.ts';
+import { fields, picture } from './graphs.ts';
+import { journeys } from './journeys.ts';
+
+const values = async (editor: EditorPage, node = '1') => (await editor.doc()).root.nodes[node]!.values;
+const click = async ({ page, field }: EditorPage, ...where: Parameters<EditorPage['field']>) => {
+  const at = await field(...where);
+  await page.mouse.click(at.x, at.y);
+};
+
+journeys('fields', (given) => {
+  test('journey 5: each kind of field by mouse; what is sent is what is shown', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    await click(editor, '1', 'whole');
+    await page.keyboard.type('(3 + 4) * 5');
+    await page.keyboard.press('Enter');
+    await click(editor, '1', 'factor');
+    await page.getByRole('button', { name: 'More' }).click();
+    await page.keyboard.press('Enter');
+    await click(editor, '1', 'is_tiled');
+    await click(editor, '1', 'sampler');
+    await page.getByRole('option', { name: 'midpoint' }).click();
+    await click(editor, '1', 'line');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('another line');
+    await page.keyboard.press('Enter');
+    await click(editor, '1', 'words');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('first\nsecond');
+    await page.keyboard.press('Escape');
+    expect(await values(editor)).toMatchObject({ whole: 35, factor: 4.1, is_tiled: true, sampler: 'midpoint', line: 'another line', words: 'first\nsecond' });
+    expect(await editor.ask('steps')).toHaveLength(6);
+    const { prompt } = await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
+    expect(prompt['1']).toMatchObject({ class_type: 'Fields', inputs: { seed: 5, whole: 35, factor: 4.1, is_tiled: true, sampler: 'midpoint', line: 'another line', words: 'first\nsecond' } });
+    await editor.untilDone(1);
+  });
+
+  test('journey 5: from field to field by keyboard; a wrong number is refused, Escape takes back', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    await click(editor, '1', 'seed');
+    await page.keyboard.type('123456789012345678901'); // beyond every bound
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('nonsense');
+    await page.keyboard.press('Enter');
+    expect(await values(editor)).toMatchObject({ whole: 22, factor: 4 });
+    expect((await values(editor))['seed']).toBeLessThanOrEqual(2 ** 53);
+    await click(editor, '1', 'whole');
+    await page.keyboard.type('7');
+    await page.keyboard.press('Escape');
+    expect(await values(editor)).toMatchObject({ whole: 22 });
+  });
+
+  test.each([['fixed', [40, 40, 40]], ['increment', [40, 41, 42]], ['decrement', [40, 39, 38]]] as const)('journey 6: a seed that is %s over three runs', async (mode, expected) => {
+    const { editor } = given;
+    await editor.open(fields('fixed', 40));
+    await click(editor, '1', 'seed', 'control');
+    await editor.page.getByRole('option', { name: mode, exact: true }).click();
+    const sent: unknown[] = [];
+    for (let run = 1; run <= 3; run++) {
+      sent.push((await editor.runAndCatch(() => editor.page.keyboard.press('Control+Enter'))).prompt['1']!.inputs['seed']);
+      await editor.untilDone(run);
+    }
+    expect(sent).toEqual(expected);
+  });
+
+  test('journey 6: a random seed; the last one is used again by one click, and undo knows nothing of what changed by itself', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields('randomize', 40));
+    const sent = async (run: number) => {
+      const seed = (await editor.runAndCatch(() => page.keyboard.press('Control+Enter'))).prompt['1']!.inputs['seed'];
+      await editor.untilDone(run);
+      return seed;
+    };
+    expect(await sent(1)).toBe(40);
+    const second = await sent(2);
+    expect(second).not.toBe(40);
+    expect((await values(editor))['seed']).not.toBe(second);
+    expect(await editor.ask('steps')).toEqual([]);
+    await click(editor, '1', 'seed');
+    await page.getByRole('button', { name: `${second as number}` }).click();
+    expect((await values(editor))['seed']).toBe(second);
+    await page.keyboard.press('Enter');
+    expect(await sent(3)).toBe(second);
+  });
+
+  test('journey 7: a picture is uploaded by the button, and by dropping it on its node; the server has its bytes', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    const bytes = await readFile('workflows/pictures/circle.png');
+    await editor.open(picture);
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), click(editor, '1', 'image', 'upload')]);
+    await chooser.setFiles({ name: 'mine.png', mimeType: 'image/png', buffer: bytes });
+    await expect.poll(async () => (await values(editor))['image']).toBe('mine.png');
+    expect(await readFile(path.join(server.folder, 'input/mine.png'))).toEqual(bytes);
+    await expect.poll(async () => (await editor.ask('perf') as { pictureBytes: number }).pictureBytes).toBeGreaterThan(0);
+    await page.keyboard.press('Control+Enter');
+    await editor.untilDone(1);
+  });
+
+  test('journey 8: typing is one step; undo inside the text is its own; composed characters arrive whole', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    await click(editor, '1', 'words');
+    await page.keyboard.press('End');
+    await page.keyboard.type(' and more');
+    const area = page.locator('textarea').first();
+    expect(await area.inputValue()).toBe('some words and more');
+    await page.keyboard.press('Control+z');
+    expect(await area.inputValue()).not.toBe('some words and more');
+    expect(await editor.ask('steps')).toEqual([]);
+    await page.keyboard.press('Control+a');
+    const cdp = await editor.context.newCDPSession(page);
+    await cdp.send('Input.imeSetComposition', { text: 'に', selectionStart: 1, selectionEnd: 1 });
+    await cdp.send('Input.imeSetComposition', { text: '日本', selectionStart: 2, selectionEnd: 2 });
+    await cdp.send('Input.insertText', { text: '日本' });
+    await page.keyboard.press('Escape');
+    expect(await values(editor)).toMatchObject({ words: '日本' });
+    expect(await editor.ask('steps')).toHaveLength(1);
+    await page.keyboard.press('Control+z');
+    expect(await values(editor)).toMatchObject({ words: 'some words' });
+  });
+});

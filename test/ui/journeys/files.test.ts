@@ -1,0 +1,137 @@
+// Journeys 14 to 17: saving, two tabs that save the same file, drafts after a crash, dropped files of every kind, and the exported API form.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import { pageIn, type EditorPage } from './editor-page.ts';
+import { fields, mixed, slowChain } from './graphs.ts';
+import { journeys } from './journeys.ts';
+
+const tabs = async (editor: EditorPage) => (await editor.ask('tabs') as { tabs: { id: string; title: string; file?: { path: string } }[] }).tabs;
+const toggle = async (editor: EditorPage, node = '5') => {
+  const at = await editor.field(node, 'is_tiled');
+  await editor.page.mouse.click(at.x, at.y);
+  await editor.ask('idle');
+};
+/** Names a new file in the dialog that saving opens. */
+async function saveAs({ page }: EditorPage, name: string): Promise<void> {
+  await page.keyboard.press('Control+s');
+  await page.getByRole('dialog').getByRole('textbox').fill(name);
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+}
+
+journeys('files', (given) => {
+  test('journey 14: saved, the dot goes; after a reload all is as it was', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.open(mixed);
+    await toggle(editor);
+    expect(await editor.ask('isDirty')).toBe(true);
+    await saveAs(editor, 'mine');
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
+    const file = path.join(server.folder, 'user/default/workflows/mine.json');
+    const saved = await readFile(file, 'utf8');
+    expect(JSON.parse(saved)).toEqual(JSON.parse((await editor.ask('file'))!));
+    const doc = await editor.doc();
+    await page.reload();
+    await editor.until('window.__bagel?.doc() !== undefined');
+    expect((await editor.doc()).root).toEqual(doc.root);
+    await page.keyboard.press('Control+s');
+    await page.waitForTimeout(200);
+    expect(await readFile(file, 'utf8')).toBe(saved);
+  });
+
+  test('journey 14: two pages save the same file; the second is asked, nothing is lost', async () => {
+    const { editor, server } = given;
+    await editor.open(mixed);
+    await saveAs(editor, 'shared');
+    const file = path.join(server.folder, 'user/default/workflows/shared.json');
+    await expect.poll(() => readFile(file, 'utf8').catch(() => '')).not.toBe('');
+    // somebody else saves meanwhile
+    const others = (await readFile(file, 'utf8')).replace('some words', 'their words');
+    await writeFile(file, others);
+    await toggle(editor);
+    await editor.page.keyboard.press('Control+s');
+    await editor.page.getByRole('alertdialog').or(editor.page.getByRole('dialog')).first().waitFor();
+    expect(await readFile(file, 'utf8')).toBe(others);
+    await editor.page.keyboard.press('Escape');
+    expect(await editor.ask('isDirty')).toBe(true);
+    expect(await readFile(file, 'utf8')).toBe(others);
+    editor.complaints.splice(0, editor.complaints.length, ...editor.complaints.filter((one) => !/409|412/.test(one))); // the browser tells of the refusal
+  });
+
+  test('journey 15: a page that is closed in the middle of an edit has it when it is opened again', async () => {
+    const { editor, server } = given;
+    await editor.open(fields());
+    const at = await editor.field('1', 'words');
+    await editor.page.mouse.click(at.x, at.y);
+    await editor.page.keyboard.press('Control+a');
+    await editor.page.keyboard.type('written just now');
+    await editor.page.keyboard.press('Escape');
+    await editor.page.waitForTimeout(1500); // drafts are kept after a pause
+    await editor.page.close();
+    const again = await pageIn(editor.context, server.url);
+    await again.until('__bagel.doc() !== undefined');
+    expect((await again.doc()).root.nodes['1']!.values).toMatchObject({ words: 'written just now' });
+    expect(await again.ask('isDirty')).toBe(true);
+    expect(again.complaints).toEqual([]);
+  });
+
+  test('journey 16: files of every kind are dropped', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.open(slowChain(1, 1));
+    await page.keyboard.press('Control+Enter');
+    await editor.untilDone(1);
+    const [ours] = (await readdir(path.join(server.folder, 'temp'))).filter((name) => name.endsWith('.png'));
+    const drop = async (name: string, mime: string, bytes: Uint8Array) => {
+      const before = (await tabs(editor)).length;
+      await editor.drop(name, mime, bytes);
+      await editor.until(`__bagel.tabs().tabs.length > ${before}`);
+      await editor.ask('idle');
+      return Object.values((await editor.doc()).root.nodes).map(({ type }) => type).sort();
+    };
+    const chain = ['ImageInvert', 'PreviewImage', 'SlowImage'];
+    expect(await drop('ours.png', 'image/png', await readFile(path.join(server.folder, 'temp', ours!)))).toEqual(chain);
+    const webp = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } }).webp().withExif({ IFD0: { Make: `workflow:${slowChain(1, 1)}` } }).toBuffer();
+    expect(await drop('theirs.webp', 'image/webp', webp)).toEqual(chain);
+    expect(await drop('api.json', 'application/json', Buffer.from(JSON.stringify({ 7: { class_type: 'EmptyImage', inputs: { width: 8, height: 8, batch_size: 1, color: 0 } }, 8: { class_type: 'PreviewImage', inputs: { images: ['7', 0] } } })))).toEqual(['EmptyImage', 'PreviewImage']);
+    const before = (await tabs(editor)).length;
+    await editor.drop('broken.json', 'application/json', Buffer.from('{"nodes": ['));
+    await page.getByText(/broken\.json/).first().waitFor();
+    expect((await tabs(editor)).length).toBe(before);
+    await editor.drop('plain.png', 'image/png', await readFile('workflows/pictures/circle.png'));
+    await editor.node('LoadImage');
+    await expect.poll(async () => Object.values((await editor.doc()).root.nodes).find(({ type }) => type === 'LoadImage')?.values['image']).toMatch(/plain.*\.png/);
+  });
+
+  test('journey 17: the exported API form draws the very picture that the page drew', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.begin('Make an image');
+    const { prompt } = await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
+    await editor.untilDone(1);
+    const [drawn] = (await readdir(path.join(server.folder, 'output'))).filter((name) => name.endsWith('.png'));
+    const [download] = await Promise.all([page.waitForEvent('download'), exportApi(editor)]);
+    const file = path.join(server.folder, 'exported.json');
+    await download.saveAs(file);
+    const exported = JSON.parse(await readFile(file, 'utf8')) as typeof prompt;
+    const draw = Object.values(exported).find(({ class_type: type }) => type === 'Bagel.TextToImage')!;
+    draw.inputs['seed'] = Object.values(prompt).find(({ class_type: type }) => type === 'Bagel.TextToImage')!.inputs['seed'];
+    expect(exported).toEqual(prompt);
+    await writeFile(file, JSON.stringify(exported));
+    const { stdout } = await promisify(execFile)(process.execPath, [path.resolve('bin/bagelgraph.js'), 'run', file, '--output', 'again', '--json'], { cwd: server.folder });
+    const { outputs } = JSON.parse(stdout) as { outputs: { files: string[] }[] };
+    const pixels = async (name: string) => createHash('sha256').update(await sharp(path.resolve(server.folder, name)).raw().toBuffer()).digest('hex');
+    expect(await pixels(outputs[0]!.files[0]!)).toBe(await pixels(path.join('output', drawn!)));
+  });
+});
+
+async function exportApi({ page }: EditorPage): Promise<void> {
+  await page.getByRole('button', { name: 'bagelgraph' }).click();
+  await page.getByRole('menuitem', { name: /API/ }).first().click();
+}

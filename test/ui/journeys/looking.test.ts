@@ -1,0 +1,98 @@
+// Journeys 22 to 24: moving over the canvas by mouse, wheel, fingers and map, on screens of any density; themes; everything by keyboard.
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { openEditor, type EditorPage } from './editor-page.ts';
+import { mixed } from './graphs.ts';
+import { journeys } from './journeys.ts';
+
+const view = async (editor: EditorPage) => (await editor.ask('view'))!;
+
+journeys('looking around', (given) => {
+  test('journey 22: the wheel zooms at the pointer, a drag pans, a key shows everything', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(mixed);
+    const before = (await editor.ask('nodeBox', '3'))!;
+    const at = { x: before.x + 20, y: before.y + 10 };
+    await page.mouse.move(at.x, at.y);
+    await page.keyboard.down('Control');
+    await page.mouse.wheel(0, -120);
+    await page.keyboard.up('Control');
+    await editor.ask('idle');
+    const after = (await editor.ask('nodeBox', '3'))!;
+    expect(after.width).toBeGreaterThan(before.width * 1.02);
+    const ratio = after.width / before.width;
+    expect(at.x - after.x).toBeCloseTo((at.x - before.x) * ratio, 0);
+    expect(at.y - after.y).toBeCloseTo((at.y - before.y) * ratio, 0);
+    const old = await view(editor);
+    await page.mouse.move(900, 700);
+    await page.mouse.down();
+    await page.mouse.move(960, 720, { steps: 4 });
+    await page.mouse.up();
+    const moved = await view(editor);
+    expect((moved.offset[0] - old.offset[0]) * moved.scale).toBeCloseTo(60, 0);
+    expect((moved.offset[1] - old.offset[1]) * moved.scale).toBeCloseTo(20, 0);
+    await page.keyboard.press('Period');
+    await editor.ask('idle');
+    const { x, y, width, height } = (await page.locator('canvas').first().boundingBox())!;
+    for (const id of await editor.ask('ids')) {
+      const box = (await editor.ask('nodeBox', id))!;
+      expect(box.x >= x && box.y >= y && box.x + box.width <= x + width && box.y + box.height <= y + height).toBe(true);
+    }
+  });
+
+  test('journey 22: two fingers zoom and move; one finger moves a node', async () => {
+    const editor = await openEditor(given.browser, given.server.url, { hasTouch: true, deviceScaleFactor: 2 });
+    await editor.open(mixed);
+    const cdp = await editor.context.newCDPSession(editor.page);
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', ...points: readonly (readonly [number, number])[]) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+    const before = await view(editor);
+    await touch('touchStart', [700, 650], [800, 650]);
+    for (let i = 1; i <= 5; i++) await touch('touchMove', [700 - i * 10, 650], [800 + i * 10, 650]);
+    await touch('touchEnd');
+    await editor.ask('idle');
+    expect((await view(editor)).scale / before.scale).toBeGreaterThan(1.5);
+    await editor.page.keyboard.press('Period');
+    await editor.ask('idle');
+    const at = await editor.title('2');
+    await touch('touchStart', [at.x, at.y]);
+    for (let i = 1; i <= 6; i++) await touch('touchMove', [at.x, at.y + i * 15]);
+    await touch('touchEnd');
+    await expect.poll(async () => (await editor.doc()).root.nodes['2']!.pos[1]).toBeGreaterThan(100);
+    expect(editor.complaints).toEqual([]);
+    await editor.close();
+  });
+
+  test.each([1, 2])('journey 22: at %d pixels a unit a click hits what is drawn there', async (dpr) => {
+    const editor = await openEditor(given.browser, given.server.url, { deviceScaleFactor: dpr });
+    await editor.open(mixed);
+    const { bitmap, shown } = await editor.page.evaluate<{ bitmap: number; shown: number }>("(() => { const one = document.querySelector('canvas'); return { bitmap: one.width, shown: one.clientWidth }; })()");
+    expect(bitmap).toBe(shown * dpr);
+    for (const id of ['1', '4', '5']) {
+      const at = await editor.title(id);
+      await editor.page.mouse.click(at.x, at.y);
+      expect((await editor.ask('selection') as { nodes: string[] }).nodes).toEqual([id]);
+    }
+    expect(editor.complaints).toEqual([]);
+    await editor.close();
+  });
+
+  test.each(['dark', 'light', 'contrast'] as const)('journey 23: axe finds nothing serious in the %s theme', async (theme) => {
+    const { editor } = given;
+    const { page } = editor;
+    await page.evaluate(`localStorage.setItem('bagelgraph.settings', JSON.stringify({ theme: ${JSON.stringify(theme)} }))`);
+    await page.reload();
+    await editor.until('window.__bagel !== undefined');
+    const found = [await seriousOf(editor)];
+    await editor.begin('Make an image');
+    found.push(await seriousOf(editor));
+    expect(found.flat()).toEqual([]);
+  });
+});
+
+const axe = await readFile('node_modules/axe-core/axe.min.js', 'utf8');
+
+async function seriousOf({ page }: EditorPage): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target.join(' ')} (${failureSummary.replaceAll(/\\s+/g, ' ').slice(0, 200)})`).join('; ')}`))");
+}
