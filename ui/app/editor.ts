@@ -1,6 +1,6 @@
 // The editor as components use it: open workflows, node types, runs, settings, and what lies over them. Made once by main.ts and given to
 // components by `useEditor()`. Knows no component.
-import { computed, inject, shallowRef, type ComputedRef, type InjectionKey, type ShallowRef } from 'vue';
+import { computed, inject, shallowRef, watch, type ComputedRef, type InjectionKey, type ShallowRef } from 'vue';
 import { FormatError } from '../../engine/formats/errors.ts';
 import { parseJson } from '../../engine/formats/json.ts';
 import { ApiError } from '../api/http.ts';
@@ -20,7 +20,7 @@ import { changeTab, closeTab, freeTitle, noTabs, openTab, type SavedFile, type T
 import { createNotices, type Notices } from './editor/notices.ts';
 import { createRuns, type Runs } from './editor/runs.ts';
 import { createSettings, store, stored, type SettingsStore } from './editor/settings.ts';
-import type { Shown } from './editor/shown.ts';
+import { readShown, type Shown } from './editor/shown.ts';
 import { Workspace } from './editor/workspace.ts';
 import { messageWords } from './words/words.ts';
 
@@ -55,6 +55,8 @@ export interface Editor {
   readonly types: ShallowRef<NodeTypes>;
   /** `failed` with the reason to show. */
   readonly typesState: ShallowRef<'loading' | 'ready' | 'failed'>;
+  /** Node types and drafts were asked for. */
+  readonly isReady: ShallowRef<boolean>;
   readonly settings: SettingsStore;
   readonly notices: Notices;
   readonly runs: Runs;
@@ -160,7 +162,7 @@ export function createEditor(): Editor {
   };
 
   const editor: Editor = {
-    clientId, types, typesState, settings, notices, runs, log, tabs, workspaces, active, activeTab, canvas, shown, previews,
+    clientId, types, typesState, isReady: shallowRef(false), settings, notices, runs, log, tabs, workspaces, active, activeTab, canvas, shown, previews,
     mode: shallowRef<Mode>('graph'), devices: shallowRef<readonly string[]>([]), search: shallowRef(), menu: shallowRef(), dialog: shallowRef(), field: shallowRef(), viewer: shallowRef(), rename: shallowRef(),
     onPreview(listener) {
       previewListeners.add(listener);
@@ -210,7 +212,24 @@ export function createEditor(): Editor {
       return canvas.value === undefined || box === undefined ? [0, 0] : canvas.value.toGraph({ x: box.left + box.width / 2, y: box.top + box.height / 2 });
     },
   };
+  watch([runs.jobs, editor.isReady, tabs], () => { if (editor.isReady.value) void showLast(editor); });
   return editor;
+}
+
+const asked = new Set<string>();
+
+/** What the last run of a workflow showed, after a reload. */
+async function showLast(editor: Editor): Promise<void> {
+  for (const { id: tab } of editor.tabs.value.tabs) {
+    if (editor.shown.value.has(tab) || asked.has(tab)) continue;
+    const job = editor.runs.jobs.value.find(({ id, status }) => status === 'completed' && editor.runs.tabOf(id) === tab);
+    if (job === undefined) continue;
+    asked.add(tab);
+    for (const [node, ui] of (await editor.runs.detail(job.id))?.shown ?? []) {
+      const what = readShown(ui);
+      if (what !== undefined && editor.shown.value.get(tab)?.has(node) !== true) editor.setShown(tab, node, what);
+    }
+  }
 }
 
 /** The title of a new workflow. */

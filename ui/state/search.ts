@@ -53,7 +53,7 @@ export function searchTypes(types: NodeTypes, query: string, options: SearchOpti
     if (tier !== undefined) found.push({ type, tier, matches: matchesIn(type.title, wanted), rank: tiers.indexOf(tier) + penaltyOf(type) * tiers.length - Math.min(0.9, Math.log1p(usage[type.type] ?? 0) / 5) });
   }
   const fit = (type: NodeType) => (options.accepts === undefined ? 0 : type.inputs.some((input) => input.widget === undefined && input.type === options.accepts) ? 0 : 1);
-  return found.sort((a, b) => a.rank - b.rank || fit(a.type) - fit(b.type) || a.type.title.length * Number(wanted !== '') - b.type.title.length * Number(wanted !== '') || a.type.title.localeCompare(b.type.title, 'en'))
+  return found.sort((a, b) => (wanted === '' ? fit(a.type) - fit(b.type) : 0) || a.rank - b.rank || fit(a.type) - fit(b.type) || a.type.title.length * Number(wanted !== '') - b.type.title.length * Number(wanted !== '') || a.type.title.localeCompare(b.type.title, 'en'))
     .slice(0, limit).map(({ type, tier, matches }) => ({ type, tier, matches }));
 }
 

@@ -3,21 +3,29 @@ import { copyCurl, asked, exportApi, exportWorkflow, save } from '../files/save-
 import { pickFiles } from '../files/open-files.ts';
 import type { Editor } from '../editor.ts';
 import type { Action } from './actions.ts';
+import { requestClose } from './closing.ts';
 
 const isOpen = (editor: Editor) => editor.active.value !== undefined;
 
+function turnTo(editor: Editor, by: number): void {
+  const { tabs, active } = editor.tabs.value;
+  const next = tabs[(tabs.findIndex(({ id }) => id === active) + by + tabs.length) % tabs.length];
+  if (next !== undefined) editor.show(next.id);
+}
+
 export const fileActions: readonly Action[] = [
-  { id: 'new', label: 'tab.new', keys: ['Alt+KeyN'], run: (editor) => { editor.openBlank(); } },
+  { id: 'new', label: 'tab.new', keys: ['Alt+KeyN'], run: (editor) => editor.show('') },
   { id: 'open', label: 'file.open', keys: ['Ctrl+KeyO'], run: pickFiles },
-  { id: 'save', label: 'file.save', keys: ['Ctrl+KeyS'], whileTyping: true, isEnabled: isOpen, run: (editor) => void save(editor) },
-  {
-    id: 'save-as', label: 'file.save-as', keys: ['Ctrl+Shift+KeyS'], whileTyping: true, isEnabled: isOpen,
-    run(editor) {
-      const tab = editor.activeTab.value;
-      if (tab !== undefined) asked.value = { kind: 'name', tab: tab.id, name: tab.file?.path.replace(/\.json$/, '') ?? tab.title };
-    },
-  },
+  { id: 'save', label: 'file.save', keys: ['Ctrl+KeyS'], whileTyping: true, isEnabled: isOpen, run: (editor) => { editor.field.value = undefined; void Promise.resolve().then(() => save(editor)); } },
+  { id: 'save-as', label: 'file.save-as', keys: ['Ctrl+Shift+KeyS'], whileTyping: true, isEnabled: isOpen, run(editor) {
+    const tab = editor.activeTab.value!;
+    editor.field.value = undefined;
+    asked.value = { kind: 'name', tab: tab.id, name: tab.title };
+  } },
   { id: 'export', label: 'file.export', keys: [], isEnabled: isOpen, run: exportWorkflow },
   { id: 'export-api', label: 'file.export-api', keys: [], isEnabled: isOpen, run: exportApi },
   { id: 'copy-curl', label: 'file.copy-curl', keys: [], isEnabled: isOpen, run: (editor) => void copyCurl(editor) },
+  { id: 'close', label: 'tab.close-this', keys: ['Alt+KeyW'], isEnabled: isOpen, run: (editor) => requestClose(editor, editor.activeTab.value!.id) },
+  { id: 'tab-next', label: 'tab.next', keys: ['Alt+PageDown'], isEnabled: isOpen, run: (editor) => turnTo(editor, 1) },
+  { id: 'tab-previous', label: 'tab.previous', keys: ['Alt+PageUp'], isEnabled: isOpen, run: (editor) => turnTo(editor, -1) },
 ];

@@ -2,6 +2,7 @@
 // field's. Space held moves the canvas instead of its content.
 import type { Editor } from '../editor.ts';
 import { actions, type Action } from './actions.ts';
+import { fileActions } from './file-actions.ts';
 import { copied, pastePicture, pasteText, removeSelection } from './clipboard.ts';
 
 const isMac = /mac|iphone|ipad/i.test(navigator.platform);
@@ -9,7 +10,7 @@ const isMac = /mac|iphone|ipad/i.test(navigator.platform);
 /** Listens until `signal` aborts. */
 export function bindKeys(editor: Editor, signal: AbortSignal): void {
   const byKey = new Map<string, Action>();
-  for (const action of actions) for (const key of action.keys) byKey.set(key, action);
+  for (const action of [...fileActions, ...actions]) for (const key of action.keys) byKey.set(key, action);
   const isAway = () => editor.dialog.value !== undefined || editor.menu.value !== undefined || editor.search.value !== undefined || editor.rename.value !== undefined || editor.viewer.value !== undefined || editor.mode.value !== 'graph';
   let pointer = { x: 0, y: 0 };
   let spaceAt = 0;

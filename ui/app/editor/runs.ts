@@ -50,6 +50,11 @@ const claimsKey = 'bagelgraph.runs';
 const mostClaims = 100;
 const listed = 200;
 
+function readClaims(): Map<string, string> {
+  const found = stored(claimsKey);
+  return new Map((Array.isArray(found) ? found : []).flatMap((entry: unknown) => (Array.isArray(entry) ? [[String(entry[0]), String(entry[1])] as const] : [])));
+}
+
 export function createRuns(options: RunsOptions): Runs {
   const state = shallowRef<RunState>(noRuns);
   const connection = shallowRef<Connection>('connecting');
@@ -58,7 +63,7 @@ export function createRuns(options: RunsOptions): Runs {
   const details = shallowRef(new Map<string, JobDetail>());
   const preview = shallowRef<string>();
   const now = shallowRef(Date.now());
-  const claims = new Map(Object.entries((stored(claimsKey, sessionStorage) ?? {}) as Record<string, string>));
+  const claims = readClaims();
   const replays = new Map<string, AbortController>();
   let clockOffsetMs = 0;
   let refreshTimer: ReturnType<typeof setTimeout> | undefined;
@@ -171,7 +176,8 @@ export function createRuns(options: RunsOptions): Runs {
     claim(run, tab) {
       claims.set(run, tab);
       for (const old of [...claims.keys()].slice(0, Math.max(0, claims.size - mostClaims))) claims.delete(old);
-      store(claimsKey, Object.fromEntries(claims), sessionStorage);
+      // other windows have claims of their own
+      store(claimsKey, [...readClaims(), ...claims].slice(-2 * mostClaims));
       triggerRef(state);
     },
     latestOf(tab) {

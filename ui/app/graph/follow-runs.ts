@@ -1,7 +1,7 @@
 // Shows on the canvas what runs of a workflow do: states, problems, pictures, previews, texts of the layer that is shown. Kept apart from the
 // component, for it has a state of its own: what it put onto the canvas must go when another layer is shown.
 import { watchEffect } from 'vue';
-import { viewAddress } from '../../api/files.ts';
+import { namedAddress, viewAddress } from '../../api/files.ts';
 import type { GraphCanvas } from '../../canvas/graph-canvas.ts';
 import type { NodeProblem } from '../../canvas/look.ts';
 import type { NodeId } from '../../state/document.ts';
@@ -23,9 +23,11 @@ export function followRuns(canvas: GraphCanvas, editor: Editor): () => void {
     const workspace = editor.active.value;
     const shown = workspace === undefined ? undefined : editor.shown.value.get(workspace.id);
     const wanted = new Map<NodeId, { readonly pictures: readonly string[]; readonly text: string | undefined }>();
-    if (workspace !== undefined && shown !== undefined) {
+    if (workspace !== undefined) {
       for (const node of Object.keys(layerNow(workspace))) {
-        const found = shown.get(workspace.runId(node));
+        const chosen = chosenPicture(editor, workspace, node);
+        if (chosen !== undefined) wanted.set(node, { pictures: [chosen], text: undefined });
+        const found = shown?.get(workspace.runId(node));
         if (found !== undefined) wanted.set(node, { pictures: found.pictures.map((file) => viewAddress(file)), text: found.texts.length === 0 ? undefined : found.texts.join('\n\n') });
       }
     }
@@ -58,6 +60,15 @@ export function followRuns(canvas: GraphCanvas, editor: Editor): () => void {
     else put.previews.add(local);
     canvas.setPreview(local, picture);
   });
+}
+
+/** The address of the picture that a node loads: it is shown before any run. */
+function chosenPicture(editor: Editor, workspace: Workspace, id: NodeId): string | undefined {
+  const node = workspace.shown.nodes[id]!;
+  const input = editor.types.value.get(node.type)?.inputs.find(({ widget }) => widget?.kind === 'choice' && widget.upload?.accept === 'image');
+  const value = input === undefined ? undefined : node.values[input.name];
+  // one that is not there would only be an error in the console
+  return input?.widget?.kind === 'choice' && typeof value === 'string' && input.widget.choices.includes(value) ? namedAddress(value) : undefined;
 }
 
 /** Read through the refs, so that effects follow. */
