@@ -49,7 +49,14 @@ export class Workspace {
 
   /** Runs several as one step. */
   runAll(commands: readonly Command[], types: NodeTypes): Outcome<readonly Made[]> {
-    return runCommands(this.history, commands, types);
+    const [only] = commands;
+    if (only !== undefined && commands.length === 1) {
+      const outcome = this.run(only, types); // it may merge with the step before
+      return outcome.ok ? { ok: true, made: [outcome.made] } : outcome;
+    }
+    const outcome = runCommands(this.history, commands, types);
+    this.#tell(); // the step is there only after the last change was told
+    return outcome;
   }
 
   /** The layer that is shown. */
