@@ -46,7 +46,7 @@ const fields = {
   },
   outputs: [],
   run(values, context) {
-    context.show({ text: [Object.entries(values).map(([name, value]) => `${name}=${value}`).join(' ')] });
+    context.show(new Map([['text', [Object.entries(values).map(([name, value]) => `${name}=${value}`).join(' ')]]]));
     return [];
   },
 };
