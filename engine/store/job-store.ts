@@ -110,7 +110,7 @@ export class JobStore implements Store {
     const row = { seq: ++this.#seq, ending: 0, job, requestBytes: Buffer.byteLength(request), resultBytes: 0, tempFiles: [] };
     this.#count(number);
     this.#keepTexts(row, { request });
-    this.#newRequests.set(row.seq, request);
+    this.#markNew(this.#newRequests, row.seq, request);
     this.#put(row);
     return job;
   }
@@ -128,7 +128,7 @@ export class JobStore implements Store {
     this.#open.delete(id);
     if (result !== undefined) {
       this.#keepTexts(ended, { request, result });
-      this.#newResults.set(ended.seq, result);
+      this.#markNew(this.#newResults, ended.seq, result);
     }
     this.#endedBytes += bytesOf(ended);
     this.#put(ended);
@@ -145,7 +145,7 @@ export class JobStore implements Store {
     this.#count(number);
     const next = { ...row, job: { ...row.job, number }, requestBytes: Buffer.byteLength(request) };
     this.#keepTexts(next, { request });
-    this.#newRequests.set(row.seq, request);
+    this.#markNew(this.#newRequests, row.seq, request);
     this.#put(next);
   }
 
@@ -256,6 +256,11 @@ export class JobStore implements Store {
   #update(id: string, change: (job: Job) => Job): void {
     const row = this.#open.get(id);
     if (row !== undefined) this.#put({ ...row, job: change(row.job) });
+  }
+
+  /** For the next transaction; without a disk there is none, and nothing may pile up for it. */
+  #markNew(texts: Map<number, string>, seq: number, text: string): void {
+    if (this.#options.disk !== undefined) texts.set(seq, text);
   }
 
   #put(row: JobRow): void {
