@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { encodeJson, isJsonObject, parseJson, type Json } from '../../formats/json.ts';
 import { foreignPagePolicy, ownPagePolicy } from '../policies.ts';
-import { sendJson, sendText } from '../web.ts';
+import { sendJson, sendText, type Handler } from '../web.ts';
 import type { Site, SitePack } from './site.ts';
 
 export function addExtensionRoutes(site: Site): void {
@@ -26,14 +26,15 @@ export function addExtensionRoutes(site: Site): void {
 export function addPage({ web, frontEndRoot, ownPageRoot }: Site): void {
   const root = frontEndRoot ?? ownPageRoot;
   const policy = frontEndRoot === undefined ? ownPagePolicy : foreignPagePolicy;
-  web.on('/', {
-    get: async (_request, response) => {
-      const page = root === undefined ? undefined : await readFile(path.join(root, 'index.html')).catch(() => undefined);
-      if (page === undefined) return sendText(response, 200, 'bagelgraph serves ComfyUI\'s API here. There is no page: start it with --front-end-root FOLDER.\n');
-      response.setHeader('Content-Security-Policy', policy);
-      response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-cache', Pragma: 'no-cache', Expires: '0', 'Content-Length': page.length }).end(page);
-    },
-  });
+  const sendPage: Handler = async (_request, response) => {
+    const page = root === undefined ? undefined : await readFile(path.join(root, 'index.html')).catch(() => undefined);
+    if (page === undefined) return sendText(response, 200, 'bagelgraph serves ComfyUI\'s API here. There is no page: start it with --front-end-root FOLDER.\n');
+    response.setHeader('Content-Security-Policy', policy);
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-cache', Pragma: 'no-cache', Expires: '0', 'Content-Length': page.length }).end(page);
+  };
+  web.on('/', { get: sendPage });
+  // workflows by name in the simple view: the page reads its own address
+  if (frontEndRoot === undefined) for (const place of ['/app', '/app/:name']) web.on(place, { get: sendPage });
   if (root !== undefined) web.files('/', root, policy);
   // pages ask for this list whether or not there are templates
   web.on('/templates/index.json', { get: (_request, response) => sendJson(response, '[]') });
