@@ -15,6 +15,10 @@ export function namedAddress(name: string): string {
   return viewAddress({ filename: plain.slice(at + 1), subfolder: at < 0 ? '' : plain.slice(0, at), type });
 }
 
+export async function getPicture({ filename, subfolder, type }: FileReference): Promise<Blob> {
+  return (await request(`/view?${new URLSearchParams({ filename, subfolder, type }).toString()}`)).blob();
+}
+
 /** Puts a picture into the input folder; gives the name that nodes take. `onProgress` gets 0 to 1. */
 export function uploadPicture(file: File | Blob, name: string, onProgress: (fraction: number) => void = () => undefined): Promise<string> {
   const form = new FormData();

@@ -1,11 +1,13 @@
 // Starts the page.
 import { createApp, watch } from 'vue';
+import { followAddress } from './address.ts';
 import App from './App.vue';
 import { createEditor, editorKey } from './editor.ts';
 import { keepDrafts } from './files/drafts.ts';
 
 const editor = createEditor();
 createApp(App).provide(editorKey, editor).mount('#app');
+followAddress(editor);
 void begin();
 if (new URLSearchParams(location.search).has('e2e')) void import('./test-hook.ts').then(({ installTestHook }) => installTestHook(editor));
 
