@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { pageIn, type EditorPage } from './editor-page.ts';
-import { mixed } from './graphs.ts';
+import { mixed, workflow } from './graphs.ts';
 import { journeys } from './journeys.ts';
 
 const hashOf = async (editor: EditorPage) => createHash('sha256').update(JSON.stringify(await editor.doc())).digest('hex');
@@ -84,7 +84,7 @@ journeys('arranging', (given) => {
     expect((await editor.doc()).root.nodes['5']).toBeUndefined();
 
     const other = await pageIn(editor.context, server.url);
-    await other.begin('Blank');
+    await other.open(workflow([]));
     await other.page.mouse.click(700, 400);
     await other.page.keyboard.press('Control+v');
     await other.node('Fields');

@@ -43,7 +43,7 @@ export interface EditorPage {
 export const picturesFolder = path.join(tmpdir(), 'bagelgraph-journeys');
 
 /** What may be said: a server that is gone makes Chromium complain by itself. */
-const ofTheBrowser = /net::ERR_CONNECTION_REFUSED|WebSocket connection to .* failed/;
+const ofTheBrowser = /net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|INCOMPLETE_CHUNKED_ENCODING|NETWORK_CHANGED)|WebSocket connection to .* failed/;
 
 export async function openEditor(browser: Browser, url: string, { mayLoseServer = false, path: place = '/?e2e=1', ...options }: BrowserContextOptions & { readonly mayLoseServer?: boolean; readonly path?: string } = {}): Promise<EditorPage> {
   const context = await browser.newContext({ viewport: { width: 1600, height: 900 }, acceptDownloads: true, ...options });

@@ -1,6 +1,6 @@
 // Frames a file of journeys: one server and one browser for all of them, a fresh profile for each, and an empty console after each.
 import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 import { chromiumPath, startBrowser } from '../canvas/browser.ts';
 import { openEditor, type EditorPage } from './editor-page.ts';
 import { startServer, type Server } from './server.ts';
@@ -19,13 +19,13 @@ export function journeys(title: string, define: (given: Given) => void, { flags 
       await given.browser?.close();
       await given.server?.close();
     });
-    beforeEach(async ({ task }) => {
+    beforeEach(async () => {
       await forgetJobs(given.server.url);
       given.editor = await openEditor(given.browser, given.server.url, options);
-      onTestFailed(() => given.editor.picture(task.name.replaceAll(/\W+/g, '-').slice(0, 60)).catch(() => undefined).then(() => undefined));
     });
-    afterEach(async () => {
+    afterEach(async ({ task }) => {
       const { editor } = given;
+      if (task.result?.state === 'fail' && !editor.page.isClosed()) console.log(await editor.picture(task.name.replaceAll(/\W+/g, '-').slice(0, 60)));
       const wrong = editor.page.isClosed() ? [] : await editor.ask('differences');
       await editor.close();
       expect(wrong).toEqual([]);

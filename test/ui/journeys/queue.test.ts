@@ -1,4 +1,5 @@
 // Journeys 18 to 21: several runs in the queue, what a run shows while it goes, errors at their nodes, and a server that goes and comes back.
+import type { Page, WebSocketRoute } from 'playwright-core';
 import { expect, test } from 'vitest';
 import type { EditorPage } from './editor-page.ts';
 import { slowChain, workflow } from './graphs.ts';
@@ -11,19 +12,42 @@ const press = (editor: EditorPage) => editor.runAndCatch(() => editor.page.keybo
 /** Gives a seed to the slow node, so that nothing is taken from the cache. */
 const chain = (seed: number, steps = 40, stepMs = 50) => slowChain(steps, stepMs, seed).replace('"fixed"', '"increment"');
 
+/** Puts itself between the page and the server's socket, which going offline does not touch. */
+async function cutLine(page: Page): Promise<{ cut(): Promise<void>; mend(): void }> {
+  const open = new Set<WebSocketRoute>();
+  let isCut = false;
+  await page.routeWebSocket(/\/ws/, (socket) => {
+    if (isCut) return void socket.close({ code: 1011 });
+    socket.connectToServer();
+    open.add(socket);
+  });
+  return {
+    async cut() {
+      isCut = true;
+      await Promise.all([...open].map((socket) => socket.close({ code: 1011 })));
+    },
+    mend() { isCut = false; },
+  };
+}
+
 journeys('the queue', (given) => {
   test('journey 18: five runs wait, one is put first, the running one is stopped, the rest are cleared', async () => {
-    const { editor } = given;
+    const { editor, server } = given;
     const { page } = editor;
     await editor.open(chain(100));
     for (let run = 0; run < 5; run++) await press(editor);
     await expect.poll(() => count(editor, 'in_progress')).toBe(1);
     await expect.poll(() => count(editor, 'pending')).toBe(4);
-    await page.getByRole('tab', { name: /Queue/ }).click();
     const last = (await jobs(editor))[0]!.id;
-    await page.getByRole('button', { name: 'Run earlier' }).last().click();
-    await page.getByRole('button', { name: 'Run earlier' }).nth(2).click();
-    await page.getByRole('button', { name: 'Run earlier' }).nth(1).click();
+    const place = async () => {
+      const { queue_pending: waiting } = await (await fetch(`${server.url}/queue`)).json() as { queue_pending: [number, string][] };
+      return waiting.toSorted(([a], [b]) => a - b).findIndex(([, id]) => id === last);
+    };
+    for (const to of [2, 1, 0]) {
+      await page.getByRole('button', { name: 'Run earlier' }).nth(to + 1).click();
+      await expect.poll(place).toBe(to);
+      await page.waitForTimeout(200); // the panel asks for the new order
+    }
     await page.getByRole('button', { name: 'Stop', exact: true }).first().click();
     await expect.poll(() => count(editor, 'cancelled')).toBe(1);
     await expect.poll(async () => (await jobs(editor)).find(({ status }) => status === 'in_progress')?.id).toBe(last);
@@ -40,7 +64,6 @@ journeys('the queue', (given) => {
     await editor.open(chain(200, 2, 5));
     await press(editor);
     await editor.untilDone(1);
-    await page.getByRole('tab', { name: /Results/ }).click();
     await page.getByRole('img', { name: /\.png/ }).first().waitFor();
     const before = (await editor.ask('tabs') as { tabs: unknown[] }).tabs.length;
     await page.getByRole('button', { name: 'Load this workflow' }).first().click();
@@ -119,13 +142,17 @@ journeys('a server that goes', (given) => {
   test('journey 21: the socket is lost during a run and comes back; nothing is missed, nothing runs twice', async () => {
     const { editor } = given;
     const { page } = editor;
+    const line = await cutLine(page);
+    await page.reload();
+    await editor.until('window.__bagel');
     await editor.open(chain(400, 60, 60));
     await press(editor);
     await expect.poll(() => count(editor, 'in_progress')).toBe(1);
     await editor.context.setOffline(true);
-    await page.evaluate('window.sockets?.forEach((one) => one.close())');
+    await line.cut();
     await page.getByText(/Connection lost/).first().waitFor();
     await page.waitForTimeout(2500);
+    line.mend();
     await editor.context.setOffline(false);
     await editor.untilDone(1);
     expect(await jobs(editor)).toMatchObject([{ status: 'completed' }]);
