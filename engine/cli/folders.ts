@@ -1,5 +1,5 @@
 // Where a command reads and writes: input, output and temp folders, model folders, the package's own files.
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CommandArguments, FolderKind } from '../graph/node.ts';
@@ -31,6 +31,16 @@ export function chooseFolders({ input, output }: FolderOptions): Record<FolderKi
     output: path.resolve(output ?? 'output'),
     temp: path.resolve('temp'),
   };
+}
+
+/** A server's first start: the example pictures go into its new input folder, for the ready workflows read them. What is there stays as it is. */
+export function bringExamples(input: string): void {
+  if (existsSync(input)) return;
+  try {
+    cpSync(path.join(packageRoot, 'workflows/pictures'), input, { recursive: true });
+  } catch {
+    // a place that cannot be written serves without them
+  }
 }
 
 /** Folders that hold models. What --model names comes first, so that it is found there. */

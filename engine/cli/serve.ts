@@ -13,7 +13,7 @@ import { UsageError } from './arguments.ts';
 import type { FullHost, HostCommand } from './command.ts';
 import { debugLevel, debugLine } from './debug.ts';
 import { readExtraPaths } from './extra-paths.ts';
-import { modelFolders, packageRoot } from './folders.ts';
+import { bringExamples, modelFolders, packageRoot } from './folders.ts';
 import { openAiOf, openAiOptions } from './openai.ts';
 import { deviceOptions } from './options.ts';
 import { namedIn, openState, stateOptions, stopGraceMs } from './state.ts';
@@ -64,6 +64,7 @@ export const serveCommand: HostCommand = {
     if (args.positionals.length > 0) throw new UsageError(`serve takes no ${JSON.stringify(args.positionals[0])} (see bagelgraph serve --help)`);
     const { startServer } = await import('../server/server.ts');
     const { folders, models } = foldersOf(args);
+    if (one(args, 'input-directory') === undefined) bringExamples(folders.input);
     const registry = createRegistry(packsOf(args, host));
     const devices = host.lazyDevices();
     const files = openFiles({ ...folders, models });
