@@ -6,7 +6,10 @@ export interface FormPart {
   readonly bytes: Buffer;
 }
 
-/** Parts by name; of equal names the last counts. Undefined when `contentType` is another type or the body is broken. */
+const mostHeadBytes = 16 * 2 ** 10;
+const mostParts = 1000;
+
+/** Parts by name; of equal names the last counts. Undefined when `contentType` is another type or the body is broken or beyond all sense. */
 export function parseMultipart(body: Buffer, contentType: string | undefined): ReadonlyMap<string, FormPart> | undefined {
   const parts = listMultipart(body, contentType);
   return parts === undefined ? undefined : new Map(parts);
@@ -25,7 +28,7 @@ export function listMultipart(body: Buffer, contentType: string | undefined): re
     if (body.toString('latin1', start, start + 2) === '--') return parts;
     const headersEnd = body.indexOf('\r\n\r\n', start);
     const next = body.indexOf(`\r\n--${boundary}`, headersEnd < 0 ? start : headersEnd + 2);
-    if (headersEnd < 0 || next < 0) return undefined;
+    if (headersEnd < 0 || next < 0 || headersEnd - start > mostHeadBytes || parts.length >= mostParts) return undefined;
     const disposition = /^content-disposition:\s*form-data\s*;(.*)$/im.exec(body.toString('utf8', start, headersEnd))?.[1] ?? '';
     const name = parameter(disposition, 'name');
     const filename = extended(disposition) ?? parameter(disposition, 'filename');
