@@ -1,5 +1,5 @@
 // Files on the server: pictures by address, uploads, ready workflows, and the user's own files with a check for other writers.
-import { isJsonArray, isJsonObject, type Json } from '../../engine/formats/json.ts';
+import { isJsonArray, isJsonObject } from '../../engine/formats/json.ts';
 import { ApiError, getJson, request } from './http.ts';
 import type { FileReference } from './jobs.ts';
 
@@ -51,13 +51,13 @@ export interface UserFile { readonly path: string; readonly bytes: number; /** S
 
 /** Files below a folder of the user's, such as `workflows`; paths without it. Empty where there is no such folder yet. */
 export async function listUserFiles(folder: string): Promise<readonly UserFile[]> {
-  let json: Json;
-  try {
-    json = await getJson(`/userdata?dir=${encodeURIComponent(folder)}&recurse=true&full_info=true`);
-  } catch (error) {
+  const roots = await getJson('/v2/userdata?path=');
+  // asking for a folder that is not there is an error that browsers write to their console
+  if (!isJsonArray(roots) || !roots.some((entry) => isJsonObject(entry) && entry.get('name') === folder.split('/')[0])) return [];
+  const json = await getJson(`/userdata?dir=${encodeURIComponent(folder)}&recurse=true&full_info=true`).catch((error: unknown) => {
     if (error instanceof ApiError && error.status === 404) return [];
     throw error;
-  }
+  });
   return (isJsonArray(json) ? json : []).filter(isJsonObject).map((entry) => ({ path: String(entry.get('path')), bytes: Number(entry.get('size') ?? 0), modified: Number(entry.get('modified') ?? 0) }));
 }
 

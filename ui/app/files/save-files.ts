@@ -14,6 +14,8 @@ export const folder = 'workflows';
 /** What a dialog asks now: a name to save under, or what to do about another writer. */
 export type Asked = { readonly kind: 'name'; readonly tab: string; readonly name: string } | { readonly kind: 'conflict'; readonly tab: string; readonly path: string; readonly isNew: boolean };
 export const asked = shallowRef<Asked>();
+/** The tab to be closed once it is saved. */
+export const closesAfter = shallowRef<string>();
 
 /** A path below the workflows without its ending; undefined for one that no server should get. */
 export function pathFor(name: string): string | undefined {
