@@ -104,9 +104,28 @@ export interface Editor {
 const clientKey = 'bagelgraph.client';
 const mostLogLines = 2000;
 
-export function createEditor(): Editor {
-  const clientId = String(stored(clientKey, sessionStorage) ?? crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)).replaceAll('-', '');
-  store(clientKey, clientId, sessionStorage);
+/** The name under which the server knows this window, over reloads. A duplicated tab gets one of its own: the server would tell only one of them. */
+export async function findClientId(): Promise<string> {
+  const known = stored(clientKey, sessionStorage);
+  if (typeof known === 'string' && await hold(known)) return known;
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  store(clientKey, id, sessionStorage);
+  await hold(id);
+  return id;
+}
+
+/** Holds a name for as long as the page lives; false where another page does. */
+function hold(name: string): Promise<boolean> {
+  if (navigator.locks === undefined) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    void navigator.locks.request(`${clientKey} ${name}`, { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock === null ? undefined : new Promise<never>(() => undefined);
+    });
+  });
+}
+
+export function createEditor(clientId: string): Editor {
   const settings = createSettings();
   const notices = createNotices();
   const types = shallowRef<NodeTypes>(noNodeTypes);

@@ -2,10 +2,10 @@
 import { createApp, watch } from 'vue';
 import { followAddress } from './address.ts';
 import App from './App.vue';
-import { createEditor, editorKey } from './editor.ts';
+import { createEditor, editorKey, findClientId } from './editor.ts';
 import { keepDrafts } from './files/drafts.ts';
 
-const editor = createEditor();
+const editor = createEditor(await findClientId());
 createApp(App).provide(editorKey, editor).mount('#app');
 followAddress(editor);
 void begin();

@@ -95,7 +95,10 @@ const longestText = 1_000_000;
 
 /** The state after an event. One that was applied already changes nothing; one that comes too early waits. */
 export function applyEvent(state: RunState, event: RunEvent): RunState {
-  const run = state.runs[event.run] ?? newRun(event);
+  const known = state.runs[event.run];
+  // a run that a stop of the server broke off begins anew, with numbers from 0
+  const isAnew = known !== undefined && event.kind === 'started' && event.seq === 0 && event.at > known.at;
+  const run = known === undefined || isAnew ? newRun(event) : known;
   if (event.seq < run.nextSeq || run.early.some(({ seq }) => seq === event.seq)) return state;
   const early = event.seq === run.nextSeq ? run.early : [...run.early, event].sort((a, b) => a.seq - b.seq);
   if (event.seq !== run.nextSeq && early.length <= mostEarly) return withRun(state, { ...run, early });

@@ -99,6 +99,14 @@ describe('events that come twice or too early', () => {
   });
 });
 
+test('a run that a stop of the server broke off begins anew', async () => {
+  const events = overWire((await lab().run(graph)).events);
+  const broken = foldAll(events.slice(0, -2));
+  const later = events.map((event) => ({ ...event, at: event.at + 60_000 }));
+  expect(foldAll(later, broken).runs[broken.current!]).toEqual(only(foldAll(later)));
+  expect(foldAll(events.slice(0, 3), broken)).toEqual(broken);
+});
+
 test('a failure is at its node, with what it got; others are stopped', async () => {
   const events = overWire((await lab().run(graphOf({ 1: ['Number', { value: 1 }], 2: ['Fail', { value: ['1', 0], message: 'no more flour' }], 3: ['Show', { value: ['2', 0] }] }))).events);
   const run = only(foldAll(events));

@@ -166,7 +166,7 @@ export function createRuns(options: RunsOptions): Runs {
       const isBack = next === 'open' && connection.value !== 'open';
       connection.value = next;
       if (!isBack) return;
-      for (const run of Object.values(state.value.runs)) if (run.status === 'running') void catchUp(run.id, run.nextSeq);
+      for (const run of Object.values(state.value.runs)) if (run.status === 'running') void catchUp(run.id, 0); // from the start: it may have begun anew
       void refresh();
     },
   });
