@@ -1,5 +1,6 @@
 // The one place that lets requests and sockets in: origin and host, rate, token. HTTP and WebSocket ask it alike.
 import type { IncomingMessage } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { isLoopback, refusalOf, type AccessOptions, type Refusal, type RequestHead } from './access.ts';
 import { Buckets, type Rate } from './limits.ts';
 import type { Login } from './login.ts';
@@ -45,11 +46,11 @@ export class Gate {
     return refused('token', this.login.refusalOf(head, address));
   }
 
-  /** The client's address, for counting. */
+  /** What the client is counted by: its IPv4 address, or the network of its IPv6 address, of which anyone has as many as he likes. */
   addressOf(request: IncomingMessage): string {
     const address = request.socket.remoteAddress ?? '';
-    if (!this.#isFromProxy(address)) return address;
-    return String(request.headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim() || address;
+    if (!this.#isFromProxy(address)) return networkOf(address);
+    return networkOf(String(request.headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim() || address);
   }
 
   /** True when the client's own connection is encrypted. */
@@ -61,4 +62,16 @@ export class Gate {
   #isFromProxy(address: string): boolean {
     return this.#options.trustsProxy === true && isLoopback(address);
   }
+}
+
+/** `2001:db8::1` → `2001:db8:0:0::/64`; IPv4, also written as IPv6, as it is. */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  const plain = address.replace(/%.*$/, '').toLowerCase();
+  if (!isIPv6(plain) || plain === '::1') return address;
+  const [front = '', back = ''] = plain.split('::', 2);
+  const [before, after] = [front, back].map((side) => (side === '' ? [] : side.split(':'))) as [string[], string[]];
+  const zeros = plain.includes('::') ? Math.max(0, 8 - before.length - after.length - (plain.includes('.') ? 1 : 0)) : 0;
+  return `${[...before, ...Array.from({ length: zeros }, () => '0'), ...after].slice(0, 4).map((group) => group.replace(/^0+(?=.)/, '')).join(':')}::/64`;
 }

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { exposureOf, isFromOwnPage, refusalOf, type AccessOptions, type RequestHead } from '../../engine/server/access.ts';
+import { networkOf } from '../../engine/server/gate.ts';
 import { serve } from './harness.ts';
 
 const loopback: AccessOptions = { hosts: ['box', 'box.local'], checksHost: true };
@@ -66,6 +67,12 @@ describe('who may ask', () => {
     expect(exposureOf(['::'], 'x', false)).toBeUndefined();
     expect(exposureOf(['192.168.1.7'], undefined, true)).toBeUndefined();
   });
+});
+
+test('clients are counted by what is theirs alone', () => {
+  for (const [address, network] of [
+    ['1.2.3.4', '1.2.3.4'], ['::ffff:1.2.3.4', '1.2.3.4'], ['::1', '::1'], ['2001:db8::1', '2001:db8:0:0::/64'], ['2001:0db8:0:0:ffff::2', '2001:db8:0:0::/64'], ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'], ['fe80::1%eth0', 'fe80:0:0:0::/64'], ['::2', '0:0:0:0::/64'], ['no address', 'no address'],
+  ]) expect([address, networkOf(address!)]).toEqual([address, network]);
 });
 
 test('a server beyond loopback does not start without a token, and checks names where anyone may come', async () => {
