@@ -2,7 +2,7 @@
 // Sources: PNG specification, third edition, §11.3.3; WebP container specification; EXIF 2.32 (TIFF 6.0 structure).
 
 const mostBytes = 64 * 2 ** 20;
-const latin = new TextDecoder('latin1');
+const latin = { decode: latin1 };
 const utf8 = new TextDecoder();
 
 /** Texts by keyword (`prompt`, `workflow`, `parameters`); damaged parts are left out. */
@@ -104,4 +104,11 @@ function exifTexts(exif: Uint8Array): ReadonlyMap<string, string> {
     if (keyword !== undefined && text !== undefined) texts.set(keyword.toLowerCase(), text);
   }
   return texts;
+}
+
+/** One character a byte. Browsers read what they call latin1 as Windows-1252, which changes 0x80 to 0x9f. */
+function latin1(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return text;
 }
