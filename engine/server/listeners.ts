@@ -1,4 +1,5 @@
 // Opens the ports: one HTTP or HTTPS server an address, with limits on how long heads and requests may take.
+import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { isIPv6, type AddressInfo } from 'node:net';
@@ -60,16 +61,20 @@ export async function openListeners({ app, sockets, addresses, port, tls }: List
 async function listen(server: Server, host: string, port: number): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host, port, ipv6Only: isIPv6(host) }, () => {
-          server.off('error', reject);
-          resolve();
-        });
-      });
+      server.listen({ host, port, ipv6Only: isIPv6(host) });
+      await once(server, 'listening'); // rejects on 'error', and leaves no listener behind either way
+      return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt >= portRetries) throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE' || attempt >= portRetries) throw Object.assign(new Error(`cannot listen on ${host}, port ${port}: ${reasons[code ?? ''] ?? (error as Error).message}`, { cause: error }), { code });
       await new Promise((resolve) => setTimeout(resolve, portRetryMs));
     }
   }
 }
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program has it; stop that one, or give another --port',
+  EACCES: 'this user may not; give a --port from 1024',
+  EADDRNOTAVAIL: 'this machine has no such address; give one of its own with --listen',
+  ENOTFOUND: 'this name has no address; give an IP address with --listen',
+};

@@ -81,6 +81,18 @@ test('heads that are too large are refused', async () => {
   expect((await server.get('/healthz')).status).toBe(200);
 });
 
+test('a port that another program has is tried for a while, then told with what to do', async () => {
+  const warnings: string[] = [];
+  const keep = ({ name }: Error) => void warnings.push(name);
+  process.on('warning', keep);
+  onTestFinished(() => void process.off('warning', keep));
+  const { port } = await serve();
+  await expect(serve({ port })).rejects.toThrow(`cannot listen on 127.0.0.1, port ${port}: another program has it; stop that one, or give another --port`);
+  await expect(serve({ addresses: ['192.0.2.1'], isInsecure: true })).rejects.toThrow('this machine has no such address');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(warnings).toEqual([]); // no listener is left behind by an attempt
+});
+
 test('TLS: HTTPS, and cookies that are Secure', async () => {
   const pem = (name: string) => readFileSync(new URL(`../golden/tls/${name}.pem`, import.meta.url));
   const token = '0123456789abcdef0123456789abcdef';

@@ -44,7 +44,7 @@ async function view(request: Request, response: Response, folders: SiteFolders):
   if (plain === '' || plain.startsWith('/') || plain.includes('..')) throw new HttpError(400, 'filename must be the name of a file');
   const kind = kindOf(annotated ?? queryText(request, 'type') ?? 'output');
   const file = await confinedPath(folders[kind], queryText(request, 'subfolder') ?? '', path.basename(plain));
-  if (file === undefined) throw new HttpError(403, 'subfolder leads out of the folder');
+  if (file === undefined) throw new HttpError(403, `filename and subfolder lead out of the ${kind} folder, or are no path`);
   if (!(await isFile(file))) throw new HttpError(404, '404: Not Found');
   const isShown = shown.has(path.extname(file).toLowerCase());
   response.setHeader('Content-Disposition', `${isShown ? '' : 'attachment; '}${disposition(path.basename(file))}`);

@@ -96,7 +96,7 @@ function placeOf(name: string, prompt: ApiPrompt, form: Form | undefined): Place
   const [near] = nearestNames(name, known, 1);
   const message = form === undefined
     ? `the workflow has no form, so input ${JSON.stringify(name)} has no place: write NODE.INPUT, such as 2.prompt, or save the workflow with a form`
-    : `the workflow has no input ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`} Its inputs are ${known.join(', ') || 'none'}`;
+    : `the workflow has no input ${JSON.stringify(name)}${near === undefined ? '.' : `; did you mean ${near}?`} Its inputs are ${known.join(', ') || 'none'}`;
   throw new FormRunError('unknown_input', message, [{ message, formInput: name }]);
 }
 

@@ -35,7 +35,7 @@ export async function readSaved(name: string, places: WorkflowPlaces): Promise<S
   }
   const known = (await listSaved(places)).map((saved) => saved.name);
   const near = nearestNames(plain, known, 1);
-  throw new FormRunError('unknown_workflow', `there is no saved workflow ${JSON.stringify(name)}${near.length > 0 ? `; did you mean ${near[0]}?` : ''} There are ${known.join(', ') || 'none'}`);
+  throw new FormRunError('unknown_workflow', `there is no saved workflow ${JSON.stringify(name)}${near.length > 0 ? `; did you mean ${near[0]}?` : '.'} There are ${known.join(', ') || 'none'}`);
 }
 
 /** Names of all, each once. */

@@ -35,7 +35,7 @@ export async function checkRequest(body: Json, schema: RequestSchema): Promise<J
 
 function refuseUnknown(name: string, schema: RequestSchema): never {
   const [near] = nearestNames(name, Object.keys(schema.properties), 1);
-  throw new OpenAiError(`${JSON.stringify(name)} is not supported here${near === undefined ? '' : `; did you mean ${near}?`} There are ${Object.keys(schema.properties).join(', ')}`, { param: name, code: 'unsupported_parameter' });
+  throw new OpenAiError(`${JSON.stringify(name)} is not supported here${near === undefined ? '.' : `; did you mean ${near}?`} There are ${Object.keys(schema.properties).join(', ')}`, { param: name, code: 'unsupported_parameter' });
 }
 
 async function checkMember(name: string, value: Json, schema: object): Promise<void> {

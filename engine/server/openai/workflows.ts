@@ -66,7 +66,7 @@ export class TaskForms {
 
 export function unknownModel(model: string, known: readonly string[]): string {
   const [near] = nearestNames(model, known, 1);
-  return `there is no model ${JSON.stringify(model)} here${near === undefined ? '' : `; did you mean ${near}?`} There are ${known.join(', ') || 'none'}`;
+  return `there is no model ${JSON.stringify(model)} here${near === undefined ? '.' : `; did you mean ${near}?`} There are ${known.join(', ') || 'none'}`;
 }
 
 /** A form while its inputs are chosen. */
