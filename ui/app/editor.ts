@@ -137,6 +137,7 @@ export function createEditor(clientId: string): Editor {
   const shown = shallowRef<ReadonlyMap<string, ReadonlyMap<string, Shown>>>(new Map());
   const previews = new Map<string, Map<string, Blob>>();
   const previewListeners = new Set<(tab: string, node: string, picture: Blob | undefined) => void>();
+  let previewedAt = -Infinity;
   const activeTab = computed(() => tabs.value.tabs.find(({ id }) => id === tabs.value.active));
   const active = computed(() => (activeTab.value === undefined ? undefined : workspaces.get(activeTab.value.id)));
 
@@ -159,7 +160,12 @@ export function createEditor(clientId: string): Editor {
   const runs = createRuns({
     clientId,
     onShown: (tab, _run, node, what) => { if (tab !== undefined) setShown(tab, node, what); },
-    onPreview: (tab, _run, node, picture) => { if (tab !== undefined && settings.all.value.previews) setPreview(tab, node, picture); },
+    onPreview(tab, _run, node, picture) {
+      const { previews: wanted, previewPerSecond } = settings.all.value;
+      if (tab === undefined || !wanted || performance.now() - previewedAt < 1000 / previewPerSecond) return;
+      previewedAt = performance.now();
+      setPreview(tab, node, picture);
+    },
     onEnded(tab) {
       if (tab !== undefined) for (const node of [...(previews.get(tab)?.keys() ?? [])]) setPreview(tab, node, undefined);
     },

@@ -4,7 +4,8 @@ import { watchEffect } from 'vue';
 import { namedAddress, viewAddress } from '../../api/files.ts';
 import type { GraphCanvas } from '../../canvas/graph-canvas.ts';
 import type { NodeProblem } from '../../canvas/look.ts';
-import type { NodeId } from '../../state/document.ts';
+import type { Layer, NodeId } from '../../state/document.ts';
+import type { InputType, NodeType } from '../../state/node-types.ts';
 import type { NodeRun } from '../../state/run.ts';
 import { nodeRunAt } from '../../state/run-view.ts';
 import type { Editor } from '../editor.ts';
@@ -65,14 +66,26 @@ export function followRuns(canvas: GraphCanvas, editor: Editor): () => void {
 /** The address of the picture that a node loads: it is shown before any run. */
 function chosenPicture(editor: Editor, workspace: Workspace, id: NodeId): string | undefined {
   const node = workspace.shown.nodes[id]!;
-  const input = editor.types.value.get(node.type)?.inputs.find(({ widget }) => widget?.kind === 'choice' && widget.upload?.accept === 'image');
+  const type = editor.types.value.get(node.type);
+  const input = type && pictureInput(type);
   const value = input === undefined ? undefined : node.values[input.name];
   // one that is not there would only be an error in the console
   return input?.widget?.kind === 'choice' && typeof value === 'string' && input.widget.choices.includes(value) ? namedAddress(value) : undefined;
 }
 
+const pictureInputs = new WeakMap<NodeType, InputType | null>();
+
+function pictureInput(type: NodeType): InputType | undefined {
+  let found = pictureInputs.get(type);
+  if (found === undefined) {
+    found = type.inputs.find(({ widget }) => widget?.kind === 'choice' && widget.upload?.accept === 'image') ?? null;
+    pictureInputs.set(type, found);
+  }
+  return found ?? undefined;
+}
+
 /** Read through the refs, so that effects follow. */
-function layerNow(workspace: Workspace): Readonly<Record<NodeId, unknown>> {
+function layerNow(workspace: Workspace): Layer['nodes'] {
   return workspace.document.value && workspace.shown.nodes;
 }
 
@@ -81,12 +94,16 @@ function runsOf(editor: Editor, workspace: Workspace): Readonly<Record<NodeId, N
   const run = state.value && editor.runs.latestOf(workspace.id);
   const runs: Record<NodeId, NodeRun> = {};
   if (run === undefined) return runs;
-  const hidesTimes = !editor.settings.all.value.nodeTimes;
-  for (const node of Object.keys(layerNow(workspace))) {
-    const found = nodeRunAt(run, workspace.runId(node));
+  const { nodeTimes, deviceStripes } = editor.settings.all.value;
+  const { subgraphs } = workspace.document.value;
+  for (const [id, node] of Object.entries(layerNow(workspace))) {
+    const runId = workspace.runId(id);
+    // only instances are looked for among all nodes of the run
+    const isInstance = subgraphs[node.type] !== undefined || node.type.startsWith('workflow');
+    const found = run.nodes[runId] ?? (isInstance ? nodeRunAt(run, runId) : undefined);
     if (found === undefined) continue;
-    const { ms, ...untimed } = found;
-    runs[node] = hidesTimes && ms !== undefined ? untimed : found;
+    const { ms, device, ...rest } = found;
+    runs[id] = { ...rest, ...(nodeTimes && ms !== undefined ? { ms } : {}), ...(deviceStripes && device !== undefined ? { device } : {}) };
   }
   return runs;
 }

@@ -66,6 +66,8 @@ export const en = {
   'start.drop': 'Or drop a picture or workflow file anywhere.',
   'canvas.label': 'Workflow graph. The outline beside it says the same in words.',
   'canvas.empty': 'Double-click, or press Space, to add a node.',
+  'canvas.tools': 'Canvas tools',
+  'notices.label': 'Notes',
   'canvas.zoom-in': 'Zoom in',
   'canvas.zoom-out': 'Zoom out',
   'canvas.fit': 'Show everything',
