@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { BagelgraphClient, type RunAnswer } from '../client/client.ts';
+import { ServerError } from '../client/errors.ts';
 import type { RunResult } from '../exec/engine.ts';
 import { openFiles } from '../exec/files.ts';
 import { createRecorder } from '../exec/record.ts';
@@ -18,9 +19,21 @@ import { Progress } from './progress.ts';
 import { printResult, type Outcome } from './result.ts';
 import { promptFrom, type ReadPrompt, type WorkflowFile } from './workflow.ts';
 
+type Change = (prompt: ApiPrompt, registry: NodeRegistry) => ApiPrompt;
+
 /** `change` does to the prompt what the command line asks. Rejects with a ServerError for what the server refuses. */
-export async function runRemote(url: string, file: WorkflowFile, args: CommandArguments, host: FullHost, change: (prompt: ApiPrompt, registry: NodeRegistry) => ApiPrompt): Promise<number> {
+export async function runRemote(url: string, file: WorkflowFile, args: CommandArguments, host: FullHost, change: Change): Promise<number> {
   const client = openClient(url);
+  try {
+    return await runThere(client, file, args, host, change);
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.status !== 401) throw error;
+    const advice = process.env['BAGELGRAPH_TOKEN'] === undefined ? 'asks for a token: put it into the environment variable BAGELGRAPH_TOKEN' : 'has another token than the environment variable BAGELGRAPH_TOKEN holds';
+    throw new ServerError(401, `the server ${client.url} ${advice}`, error.code);
+  }
+}
+
+async function runThere(client: BagelgraphClient, file: WorkflowFile, args: CommandArguments, host: FullHost, change: Change): Promise<number> {
   const registry = createRegistry(host.packs);
   const folders = chooseFolders(folderOptions(args));
   const files = openFiles(folders);

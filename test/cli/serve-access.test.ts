@@ -4,7 +4,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { accessOf } from '../../engine/cli/access-options.ts';
-import { folderWith, node, program } from './bagelgraph.ts';
+import { folderWith, node, program, start } from './bagelgraph.ts';
 
 const given = (options: Record<string, unknown>) => accessOf({ options, positionals: [] } as Parameters<typeof accessOf>[0]);
 
@@ -39,6 +39,9 @@ test('a server with a token, JSON logs and TRACE leaves a trace of each run', as
   await expect.poll(async () => (await readdir(path.join(folder, 'traces')).catch(() => [])).length).toBe(3);
   await expect.poll(async () => JSON.parse(await readFile(path.join(folder, 'traces/plain.json'), 'utf8').catch(() => 'null')) as unknown).toMatchObject({ traceEvents: expect.arrayContaining([expect.objectContaining({ ph: 'X', name: expect.stringContaining('(1)') })]) as unknown });
   expect((await readdir(path.join(folder, 'traces'))).sort()).toEqual([expect.stringMatching(/^______up-[\da-f]{8}\.json$/), expect.stringMatching(/^long_x{55}-[\da-f]{8}\.json$/), 'plain.json']);
+  const drawn = (env: Readonly<Record<string, string>>) => start(folder, ['draw', 'x', '--server', url], env).ended;
+  expect(await drawn({})).toMatchObject({ code: 1, stderr: `bagelgraph: the server ${url} asks for a token: put it into the environment variable BAGELGRAPH_TOKEN\n` });
+  expect(await drawn({ BAGELGRAPH_TOKEN: 'another' })).toMatchObject({ code: 1, stderr: expect.stringContaining('has another token than the environment variable BAGELGRAPH_TOKEN holds') as unknown });
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
   const lines = said.trimEnd().split('\n').filter((line) => !/^$|^stopping/.test(line)); // what the terminal is told of Ctrl-C is no log

@@ -19,7 +19,7 @@ export async function checkBody(body: Json, schema: ObjectSchema): Promise<JsonO
   const unknown = schema.additionalProperties === false ? [...body.keys()].find((name) => !Object.hasOwn(schema.properties, name)) : undefined;
   if (unknown !== undefined) {
     const [near] = nearestNames(unknown, Object.keys(schema.properties), 1);
-    throw new FormRunError('invalid_request', `the body has an unknown member ${JSON.stringify(unknown)}${near === undefined ? '' : `; did you mean ${near}?`} It may have ${Object.keys(schema.properties).join(', ')}`);
+    throw new FormRunError('invalid_request', `the body has an unknown member ${JSON.stringify(unknown)}${near === undefined ? '.' : `; did you mean ${near}?`} It may have ${Object.keys(schema.properties).join(', ')}`);
   }
   const value = Object.fromEntries([...body].map(([name, member]) => [name, isDeep(schema.properties[name]) ? outline(member) : plainOf(member)]));
   const validator = await validatorOf(schema);

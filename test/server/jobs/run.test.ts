@@ -113,6 +113,7 @@ describe('what is wrong is told in words, and nothing is queued', () => {
     [{ workflow: work, timeout_seconds: 0 }, 400, { type: 'invalid_request', message: 'timeout_seconds must be > 0' }],
     [{ workflow: work, outputs: 'all' }, 400, { type: 'invalid_request', message: 'outputs must be one of "inline", "files"' }],
     [{ workflow: work, wait: 'no' }, 400, { type: 'invalid_request', message: 'wait must be boolean' }],
+    [{ workflow: work, nothingOfTheKind: 5 }, 400, { type: 'invalid_request', message: expect.stringMatching(/^the body has an unknown member "nothingOfTheKind"\. It may have workflow,/) }],
     [{ workflow: 'wrok' }, 404, { type: 'unknown_workflow', message: 'there is no saved workflow "wrok"; did you mean work? There are work' }],
     [{ workflow: '../../../etc/passwd' }, 404, { type: 'unknown_workflow' }],
     [{ workflow: { nodes: 'no' } }, 400, { type: 'invalid_workflow' }],
