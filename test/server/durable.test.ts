@@ -222,7 +222,7 @@ test('a second server in the same folder is refused by pid; memory needs no fold
   await other.post('/prompt', { prompt: quick(1), prompt_id: 'a' });
   await until(entryOf(other, 'a'));
   expect(await other.kill('SIGTERM')).toBe(0);
-  expect(readdirSync(folder).sort()).toEqual(['other', 'state', 'temp']);
+  expect(readdirSync(folder).sort()).toEqual(['input', 'other', 'state', 'temp']);
 });
 
 test('a damaged state file is moved aside, and the server serves', async () => {
