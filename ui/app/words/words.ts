@@ -21,3 +21,16 @@ export function t(key: WordKey, params: Readonly<Record<string, string | number>
 export function messageWords(): MessageWords {
   return language.value.messages;
 }
+
+/** Shows the page in a language; `system` is the browser's. Other languages than English come when they are wanted. */
+export async function setLanguage(wanted: 'system' | 'en' | 'zh'): Promise<void> {
+  const isChinese = wanted === 'zh' || (wanted === 'system' && /^zh\b/i.test(navigator.language));
+  document.documentElement.lang = isChinese ? 'zh-CN' : 'en';
+  if (!isChinese) {
+    language.value = { words: englishWords, messages: english };
+    return;
+  }
+  const [{ zh }, { zhViews }, { chinese }] = await Promise.all([import('./zh.ts'), import('./zh-views.ts'), import('./zh-messages.ts')]);
+  // another language may have been chosen meanwhile
+  if (document.documentElement.lang === 'zh-CN') language.value = { words: { ...zh, ...zhViews }, messages: chinese };
+}
