@@ -25,7 +25,7 @@ journeys('adding and connecting', (given) => {
     expect(await editor.ask('steps')).toHaveLength(1);
   });
 
-  test.each([['save', 'Save Image'], ['resize', 'Upscale Image'], ['load image', 'Load Image'], ['t2i', 'BAGEL Text to Image'], ['enctext', 'BAGEL Encode Text']])('journey 2: %s finds %s among the first', async (words, title) => {
+  test.each([['save', 'Save Image'], ['resize', 'Upscale Image'], ['load image', 'Load Image'], ['t2i', 'BAGEL Text to Image'], ['encode text', 'BAGEL Encode Text']])('journey 2: %s finds %s among the first', async (words, title) => {
     const { editor } = given;
     const { page } = editor;
     await editor.begin('Blank');

@@ -36,7 +36,9 @@ journeys('views', (given) => {
 
   test('journey 24: three nodes are added, connected, set and run by keyboard alone', async () => {
     const { editor, editor: { page } } = given;
-    await page.keyboard.press('Alt+n');
+    await page.getByRole('button', { name: 'Blank' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('treeitem').or(page.getByText('No nodes yet.')).first().waitFor();
     await editor.ask('idle');
     for (const name of ['BAGEL Text to Image', 'Load BAGEL', 'Save Image']) {
       await page.getByRole('button', { name: 'Add a node' }).first().focus();
@@ -105,12 +107,12 @@ journeys('views', (given) => {
     const phone = await openEditor(browser, server.url, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, path: '/app/understand?e2e=1' });
     try {
       const { page } = phone;
-      await page.getByRole('textbox', { name: 'Prompt' }).fill('what color is the square?');
+      await page.getByRole('textbox', { name: 'Prompt' }).fill('what color is the circle?');
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
       for (const button of await page.locator('#simple button:visible').all()) expect((await button.boundingBox())!.height).toBeGreaterThanOrEqual(24);
       await page.getByRole('button', { name: 'Ask', exact: true }).tap();
       await phone.untilDone(1);
-      await page.getByText('green', { exact: true }).waitFor();
+      await page.getByText('red', { exact: true }).waitFor();
       expect(phone.complaints).toEqual([]);
     } finally {
       await phone.close();
