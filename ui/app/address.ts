@@ -1,7 +1,8 @@
 // The address of the page: `/app/NAME` (or `#/app/NAME`) shows a workflow as a form, and what is shown so is in the address.
 import { watch } from 'vue';
 import type { Editor } from './editor.ts';
-import { nameInAddress, openNamed } from './simple/open-task.ts';
+import { nameInAddress, openNamed, taskOf } from './simple/open-task.ts';
+import { tasks } from './simple/presets.ts';
 
 /** Follows from now on; what is named is opened once last time's workflows are there. */
 export function followAddress(editor: Editor): void {
@@ -17,14 +18,21 @@ export function followAddress(editor: Editor): void {
     const asked = nameInAddress(location);
     if (asked === undefined) return;
     editor.mode.value = 'simple';
-    if (asked !== '' && asked !== editor.activeTab.value?.title) void openNamed(editor, asked);
+    if (asked !== '' && asked !== nameOf(editor)) void openNamed(editor, asked);
   });
 }
 
 function keepAddress(editor: Editor): void {
-  watch(() => [editor.mode.value, editor.activeTab.value?.title ?? ''] as const, ([mode, title]) => {
+  watch(() => [editor.mode.value, nameOf(editor)] as const, ([mode, title]) => {
     const isPath = nameInAddress({ pathname: location.pathname, hash: '' }) !== undefined;
     const wanted = `${isPath ? '/' : location.pathname}${location.search}${mode === 'simple' ? `#/app/${encodeURIComponent(title)}` : ''}`;
     if (`${location.pathname}${location.search}${location.hash}` !== wanted) history.replaceState(null, '', wanted);
   });
+}
+
+/** A task of the simple view goes by its template, others by their file or title. */
+function nameOf({ activeTab }: Editor): string {
+  const tab = activeTab.value;
+  const task = taskOf(tab?.id);
+  return tasks.find(({ name }) => name === task)?.template ?? tab?.file?.path.replace(/\.json$/, '') ?? tab?.title ?? '';
 }

@@ -60,6 +60,8 @@ function takeValues({ types }: Editor, workspace: Workspace, plain: Json): void 
 export async function openNamed(editor: Editor, name: string): Promise<boolean> {
   try {
     if (editor.typesState.value === 'loading') await editor.loadTypes();
+    const task = tasks.find(({ template }) => template === name);
+    if (task !== undefined) return (await openTask(editor, task)) !== undefined;
     const open = editor.tabs.value.tabs.find(({ title, file }) => title === name || file?.path === `${name}.json`);
     if (open !== undefined) {
       editor.show(open.id);
