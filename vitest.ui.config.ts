@@ -2,7 +2,7 @@ import { defineConfig, mergeConfig } from 'vitest/config';
 import base from './vitest.config.ts';
 
 // Journeys through the page in a real Chromium; `npm run test:ui`. One after the other: they compute on the CPU and look at the clock of the page.
-export default mergeConfig({ ...base, test: { ...base.test, include: [], globalSetup: [] } }, defineConfig({
+export default mergeConfig({ ...base, test: { ...base.test, include: [], exclude: [], globalSetup: [] } }, defineConfig({
   test: {
     include: ['test/ui/journeys/**/*.test.ts'],
     globalSetup: ['test/support/build.ts', 'test/ui/journeys/build-page.ts'],
