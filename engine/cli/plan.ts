@@ -1,7 +1,8 @@
 // bagelgraph plan: what a workflow would take, before anything is computed. It runs on devices that only keep account (device/dry.ts).
-import { freemem, totalmem } from 'node:os';
+import { freemem } from 'node:os';
 import type { Devices } from '../device/device.ts';
 import { DryDevice } from '../device/dry.ts';
+import { cpuMemoryBytes } from '../device/place.ts';
 import { createEngine, type RunResult } from '../exec/engine.ts';
 import { openFiles } from '../exec/files.ts';
 import { toGraph } from '../formats/api.ts';
@@ -134,9 +135,7 @@ function time(seconds: number): string {
 
 /** Bytes by device: as given, else an equal share of this machine's memory. */
 function readBudgets({ options }: CommandArguments, names: readonly string[]): Map<string, number> {
-  const limit = process.constrainedMemory();
-  const all = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-  const budgets = new Map(names.map((name) => [name, Math.max(freemem(), all * 0.9) / names.length]));
+  const budgets = new Map(names.map((name) => [name, Math.max(freemem(), cpuMemoryBytes() * 0.9) / names.length]));
   for (const text of Array.isArray(options['memory']) ? options['memory'] as readonly string[] : []) {
     const [, name, gigabytes] = /^([a-z]+:\d+)=(\d+(?:\.\d+)?)$/.exec(text) ?? [];
     if (name === undefined || !budgets.has(name)) throw new UsageError(`--memory is ${JSON.stringify(text)}: give NAME=GB for one of ${names.join(', ')}`);

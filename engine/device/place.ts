@@ -1,5 +1,5 @@
-// Names of devices as the command line gives them, and how the machine's threads are shared among them.
-import { availableParallelism } from 'node:os';
+// Names of devices as the command line gives them, how the machine's threads are shared among them, and what memory there is.
+import { availableParallelism, totalmem } from 'node:os';
 
 export interface DeviceName {
   readonly name: string;
@@ -24,4 +24,10 @@ export function parseDeviceNames(text: string): readonly DeviceName[] {
 /** Threads of each of `devices` devices that compute at the same time. */
 export function threadsPerDevice(devices: number, cores = availableParallelism()): number {
   return Math.max(1, Math.floor(cores / devices));
+}
+
+/** Bytes that devices on the CPU may use: the machine's memory, or less where a container says so. */
+export function cpuMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }

@@ -1,8 +1,8 @@
 // Nodes that open models: Bagel.Load and Bagel.LoadVAE. Parts are loaded when they are first used.
 import { stat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { totalmem } from 'node:os';
 import type { Devices } from '../../../engine/device/device.ts';
+import { cpuMemoryBytes } from '../../../engine/device/place.ts';
 import { defineNode, type Environment, type Files } from '../../../engine/graph/node.ts';
 import { BOOLEAN, COMBO, STRING } from '../../../engine/graph/types.ts';
 import { refsOf } from '../../../engine/onnx/ops.ts';
@@ -19,12 +19,6 @@ import { findModel, findSimilarAutoencoder, findSimilarModel, listModels, openMo
 function expandedBytes(folder: ModelFolder): number {
   const stored = [...folder.llm.values(), ...folder.vae.values()];
   return stored.reduce((sum, weight) => sum + ('scales' in weight ? refsOf(weight).reduce((bytes, ref) => bytes + ref.bytes, 0) : sizeOf(weight.shape) * 4), 0);
-}
-
-/** Bytes this process may use: the machine's, or fewer where a container says so. */
-function memoryLimit(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** Names, sizes and times of the files of a model folder, or of those beside a model that is one file. */
@@ -91,7 +85,7 @@ export const load = defineNode({
     if (found.notice !== undefined) context.notice(found.notice);
     const folder = await openModel(found.path, { strict: strict ?? false });
     for (const warning of folder.warnings) context.notice(warning);
-    const expandWeights = expandedBytes(folder) * 1.2 * replicasOf(placement) < memoryLimit();
+    const expandWeights = expandedBytes(folder) * 1.2 * replicasOf(placement) < cpuMemoryBytes();
     if (!expandWeights) context.notice(`${folder.name} does not fit in memory as float32, so its 16-bit weights stay mapped and every pass casts them: slow. Importing it to int8 or int4 helps.`);
     return [new BagelModel(folder, { expandWeights, placement })];
   },
