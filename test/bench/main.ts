@@ -1,4 +1,4 @@
-// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices|durable]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
+// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices|durable|torch]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { benchNodes } from './nodes.ts';
 import { benchCall, benchPass } from './pass.ts';
 import { benchServe } from './serve.ts';
 import { printTable, type Row } from './table.ts';
+import { benchTorch } from './torch.ts';
 
 /** `draw` from command to picture, whole processes. */
 async function benchDraw(): Promise<Row[]> {
@@ -34,7 +35,7 @@ async function benchDraw(): Promise<Row[]> {
   ];
 }
 
-const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe, durable: benchDurable, devices: benchDevices };
+const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe, durable: benchDurable, devices: benchDevices, torch: benchTorch };
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const rows: Row[] = [];
 for (const [name, run] of Object.entries(sections)) if (only === undefined || only === name) rows.push(...(await run()));
