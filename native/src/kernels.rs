@@ -1,0 +1,1 @@
+//! Import kernels for Node: each runs off the event loop. The arithmetic is in the crate bagelgraph-kernels.
