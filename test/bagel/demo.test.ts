@@ -160,6 +160,13 @@ describe('passes', () => {
     expect([first.counts['prefill'], second.counts['prefill'] ?? 0, second.counts['denoise']]).toEqual([1, 0, 90]);
   });
 
+  test('another question about the same picture: the picture is not read again', async () => {
+    const { prompt } = await loadWorkflow('understand', engine);
+    const first = await runPrompt(engine, prompt);
+    const second = await runPrompt(engine, withInput(prompt, '3', 'prompt', 'what is on the left?'));
+    expect([first.counts['prefill'], second.counts['prefill']]).toEqual([2, 1]);
+  });
+
   test('greedy thinking does not think again for a new seed', async () => {
     const { prompt } = await loadWorkflow('text-to-image-think', engine);
     const small = withInput(withInput(prompt, '2', 'width', 32n), '2', 'height', 32n);
