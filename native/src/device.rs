@@ -1,0 +1,167 @@
+//! One device of ONNX Runtime: where its tensors lie, how bytes get there and back, and how sessions for it are made.
+
+use crate::onnx::{Allocator, Env, Graph, MemoryInfo, Outcome, PackedWeights, SessionOptions, Value, call};
+use crate::tensor::{Element, Tensor};
+use ort::sys;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Provider {
+    Cpu,
+    Cuda,
+}
+
+/// How a program is to be loaded; the meaning of each is in engine/device/device.ts.
+#[derive(Clone, Copy)]
+pub struct LoadOptions {
+    pub expands_weights: bool,
+    pub packs_weights: bool,
+    pub keeps_scratch: bool,
+}
+
+pub struct Device {
+    // dropped in this order: sessions before the environment
+    copier: Option<Copier>,
+    packed: PackedWeights,
+    place: MemoryInfo,
+    host: MemoryInfo,
+    env: Env,
+    provider: Provider,
+    index: i32,
+    threads: i32,
+    limit_bytes: Option<usize>,
+}
+
+impl Device {
+    /// Opens the device; `limit_bytes` bounds what ONNX Runtime may allocate there for values of runs.
+    pub fn open(provider: Provider, index: i32, threads: i32, limit_bytes: Option<usize>) -> Outcome<Device> {
+        let env = Env::new()?;
+        let place = match provider {
+            Provider::Cpu => MemoryInfo::host()?,
+            Provider::Cuda => MemoryInfo::cuda(index)?,
+        };
+        if let (Provider::Cpu, Some(bytes)) = (provider, limit_bytes) {
+            env.share_arena(&place, bytes)?;
+        }
+        let mut device = Device { copier: None, packed: PackedWeights::new()?, place, host: MemoryInfo::host()?, env, provider, index, threads, limit_bytes };
+        if provider != Provider::Cpu {
+            device.copier = Some(Copier::new(&device)?);
+        }
+        Ok(device)
+    }
+
+    pub fn place(&self) -> &MemoryInfo {
+        &self.place
+    }
+
+    pub fn host(&self) -> &MemoryInfo {
+        &self.host
+    }
+
+    pub fn load(&self, model: &[u8], options: LoadOptions) -> Outcome<Graph> {
+        Graph::load(&self.env, model, &self.session_options(options)?, &self.packed)
+    }
+
+    fn session_options(&self, LoadOptions { expands_weights, packs_weights, keeps_scratch }: LoadOptions) -> Outcome<SessionOptions> {
+        let options = SessionOptions::new()?;
+        call!(SetIntraOpNumThreads(options.0, self.threads))?;
+        call!(SetInterOpNumThreads(options.0, 1))?;
+        call!(SetSessionExecutionMode(options.0, sys::ExecutionMode::ORT_SEQUENTIAL))?;
+        // 'all' reorders convolutions: within 3e-7 of the unoptimised graph, measured
+        call!(SetSessionGraphOptimizationLevel(options.0, sys::GraphOptimizationLevel::ORT_ENABLE_ALL))?;
+        // external data locations are absolute paths without the leading slash
+        options.set("session.model_external_initializers_file_folder_path", "/")?;
+        // spinning threads gain nothing here and starve the other processes of the machine
+        options.set("session.intra_op.allow_spinning", "0")?;
+        if !packs_weights {
+            options.set("session.disable_prepacking", "1")?;
+        }
+        // with constant folding a half-precision weight and its Cast become a float32 copy in memory
+        if !expands_weights {
+            options.set("optimization.disable_specified_optimizers", "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer")?;
+        }
+        if !keeps_scratch {
+            call!(DisableCpuMemArena(options.0))?;
+        } else if self.provider == Provider::Cpu && self.limit_bytes.is_some() {
+            options.set("session.use_env_allocators", "1")?;
+        }
+        if self.provider == Provider::Cuda {
+            options.use_cuda(self.index, self.limit_bytes)?;
+        }
+        Ok(options)
+    }
+
+    /// A zeroed tensor on the device.
+    pub fn zeros(&self, element: Element, shape: &[i64]) -> Outcome<Tensor> {
+        let zeros = Tensor::host(element, shape, true)?;
+        self.upload(zeros)
+    }
+
+    /// A tensor of this process on the device: itself where the device has the same memory.
+    pub fn upload(&self, tensor: Tensor) -> Outcome<Tensor> {
+        let Some(copier) = &self.copier else { return Ok(tensor) };
+        let there = Tensor::from_value(Value::allocate(&copier.allocator, &tensor.shape, tensor.element.code)?)?;
+        copier.copy(&tensor, &self.host, &there, &self.place)?;
+        Ok(there)
+    }
+
+    /// A tensor of the device in memory of this process: itself where the device has the same memory.
+    pub fn download(&self, tensor: &Tensor) -> Outcome<Tensor> {
+        let Some(copier) = &self.copier else { return Ok(tensor.clone()) };
+        let here = Tensor::host(tensor.element, &tensor.shape, false)?;
+        copier.copy(tensor, &self.place, &here, &self.host)?;
+        Ok(here)
+    }
+
+    /// Copies the bytes of one tensor of the device to another of the same size.
+    pub fn copy(&self, from: &Tensor, into: &Tensor) -> Outcome<()> {
+        match &self.copier {
+            Some(copier) => copier.copy(from, &self.place, into, &self.place),
+            None => {
+                // SAFETY: both in memory of this process, of one size, and not the same: an output is never a view of a row buffer
+                unsafe { into.host_bytes_mut().copy_from_slice(from.host_bytes()) };
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Copies between the memories of a device and of this process by a graph of one Identity over bytes:
+/// binding its input and output to either memory makes the provider do what its streams ask for.
+struct Copier {
+    allocator: Allocator,
+    graph: Graph,
+}
+
+/// y = Identity(x) over uint8 [n], opset 21.
+const IDENTITY: &[u8] = b"\x08\x0a\x42\x02\x10\x15\x3a\x3c\
+    \x0a\x10\x0a\x01x\x12\x01y\x22\x08Identity\
+    \x12\x04copy\
+    \x5a\x10\x0a\x01x\x12\x0b\x0a\x09\x08\x02\x12\x05\x0a\x03\x12\x01n\
+    \x62\x10\x0a\x01y\x12\x0b\x0a\x09\x08\x02\x12\x05\x0a\x03\x12\x01n";
+
+impl Copier {
+    fn new(device: &Device) -> Outcome<Copier> {
+        let graph = device.load(IDENTITY, LoadOptions { expands_weights: true, packs_weights: true, keeps_scratch: true })?;
+        Ok(Copier { allocator: graph.allocator(&device.place)?, graph })
+    }
+
+    fn copy(&self, from: &Tensor, from_place: &MemoryInfo, into: &Tensor, into_place: &MemoryInfo) -> Outcome<()> {
+        if from.bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: the tensors lie where their places say, and outlive the binding
+        let (source, target) = unsafe { (from.byte_value(from_place)?, into.byte_value(into_place)?) };
+        let binding = self.graph.bind()?;
+        binding.input(c"x", &source)?;
+        binding.output(c"y", &target)?;
+        binding.run(&self.graph, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_identity_graph_has_the_lengths_it_says() {
+        assert_eq!(super::IDENTITY.len(), 8 + 0x3c);
+    }
+}
