@@ -14,7 +14,6 @@ const architecture: Architecture = {
     'engine/onnx': { may: ['engine/tensor'] },
     'engine/image': { may: ['engine/tensor'] },
     'engine/device': { may: ['engine/tensor'] },
-    'engine/device/worker.ts': { may: ['engine/device', 'engine/tensor', 'native'] },
     'engine/graph': { may: ['engine/formats'], types: ['engine/device'], browser: true },
     'engine/exec': { may: ['engine/graph', 'engine/formats/json.ts', 'engine/tensor/tensor.ts', 'engine/device/scoped.ts', 'engine/device/move.ts'], types: ['engine/device', 'engine/image', 'engine/store'] },
     'engine/store': { may: [], types: ['engine/exec'] },
@@ -32,7 +31,7 @@ const architecture: Architecture = {
     'ui/app': { may: ['engine/graph', 'engine/formats', 'ui/state', 'ui/api', 'ui/canvas'], types: ['engine/server/comfy/protocol.ts'], browser: true },
   },
   packages: {
-    'onnxruntime-node': ['engine/device/worker.ts'],
+    'onnxruntime-node': ['engine/device/worker-node.ts'],
     sharp: ['engine/image'],
     '@huggingface/hub': ['nodes/bagel/weights'],
     '@huggingface/tokenizers': ['nodes/bagel/tokenizer'],
@@ -81,7 +80,7 @@ describe('the checks find what they are for', () => {
     expect(said({ ...ours, 'engine/graph/x.ts': "import type { D } from '../device/device.ts';\nimport { type D as E } from '../device/device.ts';" })).toEqual([]);
   });
   test('packages outside their place, and unknown ones', () => {
-    expect(said({ 'engine/device/x.ts': "import { InferenceSession } from 'onnxruntime-node';" })).toEqual(['engine/device/x.ts:2: the package onnxruntime-node may be imported only in engine/device/worker.ts']);
+    expect(said({ 'engine/device/x.ts': "import { InferenceSession } from 'onnxruntime-node';" })).toEqual(['engine/device/x.ts:2: the package onnxruntime-node may be imported only in engine/device/worker-node.ts']);
     expect(said({ 'engine/exec/x.ts': "import x from 'left-pad/x';" })).toEqual(['engine/exec/x.ts:2: the package left-pad is not in the table of packages']);
   });
   test('Node modules in what a browser runs', () => {

@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import type { WorkerOptions } from './backend.ts';
 import { DeviceError } from './errors.ts';
 import { forgetWorker, recordWorker } from './orphans.ts';
 import type { Answers, Call, FromHost, FromWorker } from './protocol.ts';
@@ -49,11 +50,11 @@ export class Connection {
   #isEnding = false;
 
   /** `onLoss` is called before the waiting calls are rejected. */
-  constructor(threads: number, onLoss: () => void) {
+  constructor(options: Omit<WorkerOptions, 'hostPid' | 'tag'>, onLoss: () => void) {
     this.#onLoss = onLoss;
     const tag = randomBytes(4).toString('hex');
     this.staging = new Staging(process.pid, tag, 'host');
-    this.#child = fork(workerPath(), [String(threads), String(process.pid), tag], { serialization: 'advanced', execArgv: [], env: workerEnvironment(), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    this.#child = fork(workerPath(), [JSON.stringify({ ...options, hostPid: process.pid, tag } satisfies WorkerOptions)], { serialization: 'advanced', execArgv: [], env: workerEnvironment(), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     living.add(this.#child);
     if (this.#child.pid !== undefined) recordWorker(this.#child.pid);
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
@@ -90,7 +91,7 @@ export class Connection {
     return oldest === id;
   }
 
-  /** Skips the call if the worker has not begun it. */
+  /** Skips the call if the worker has not begun it; else ends its run, where the backend can. */
   cancel(id: number): void {
     this.#post({ call: 'cancel', id });
   }

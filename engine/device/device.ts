@@ -84,6 +84,8 @@ export interface RunOptions {
 export interface DeviceStats {
   readonly name: string;
   readonly provider: string;
+  /** What computes in the worker: `native` or `onnxruntime-node`; absent where there is no worker. */
+  readonly backend?: string;
   readonly epoch: number;
   /** Process id of the worker, 0 where there is none. */
   readonly pid: number;

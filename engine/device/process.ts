@@ -2,11 +2,13 @@
 import { setMaxListeners } from 'node:events';
 import type { DType } from '../tensor/dtype.ts';
 import { bytesOf, tensor as tensorOf, type Shape, type Tensor } from '../tensor/tensor.ts';
+import type { BackendName, Provider, WorkerOptions } from './backend.ts';
 import { Connection } from './connection.ts';
 import type { Device, DeviceStats, Feed, Fetch, Handle, Held, Program, RunOptions, Session } from './device.ts';
 import { checkAllFed, indexEdges, inputFor, outputFor, type Edges } from './edges.ts';
 import { AbortError, DeviceError, DeviceLostError, shapeText } from './errors.ts';
 import { Ledger, named } from './ledger.ts';
+import { defaultBackend } from './native.ts';
 import { endOrphanWorkers } from './orphans.ts';
 import { processMemory } from './process-memory.ts';
 import { allRows, fetchAs, type Answers, type Call, type FreeCall, type LoadCall, type ReadCall, type RunCall, type WireTensor, type WriteCall } from './protocol.ts';
@@ -16,7 +18,11 @@ import { rowsShape } from './store.ts';
 export interface ProcessDeviceOptions {
   /** Such as `cpu:0`. */
   readonly name: string;
-  readonly provider: 'cpu';
+  readonly provider: Provider;
+  /** Number of the device at its provider; default 0. Devices on the CPU are alike. */
+  readonly index?: number;
+  /** Default: our add-on where it is built, else onnxruntime-node. */
+  readonly backend?: BackendName;
   /** Threads a session computes with; default 1. */
   readonly threads?: number;
   /** Bound for what handles hold; default none. */
@@ -48,8 +54,7 @@ interface Sent<C extends Call> { readonly connection: Connection; readonly epoch
 
 export class ProcessDevice implements Device {
   readonly name: string;
-  readonly #provider: string;
-  readonly #threads: number;
+  readonly #worker: Omit<WorkerOptions, 'hostPid' | 'tag'>;
   readonly #graceMs: number;
   readonly #ledger: Ledger;
   readonly #edges = new Map<number, Edges>();
@@ -61,10 +66,9 @@ export class ProcessDevice implements Device {
   /** Settles when every earlier call has been sent: they may wait for a worker to start, and must not overtake each other. */
   #outbox: Promise<unknown> = Promise.resolve();
 
-  constructor({ name, provider, threads = 1, memoryLimitBytes, graceMs = 2000 }: ProcessDeviceOptions) {
+  constructor({ name, provider, index = 0, backend = defaultBackend(), threads = 1, memoryLimitBytes, graceMs = 2000 }: ProcessDeviceOptions) {
     this.name = name;
-    this.#provider = provider;
-    this.#threads = threads;
+    this.#worker = { backend, provider, index, threads, ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }) };
     this.#graceMs = graceMs;
     this.#ledger = new Ledger(name, memoryLimitBytes);
     this.#connect();
@@ -132,7 +136,7 @@ export class ProcessDevice implements Device {
     const pid = this.#connection?.pid ?? 0;
     const memory = await processMemory(pid);
     return {
-      name: this.name, provider: this.#provider, epoch: this.epoch, pid, restarts: Math.max(0, this.#starts - 1), threads: this.#threads,
+      name: this.name, provider: this.#worker.provider, backend: this.#worker.backend, epoch: this.epoch, pid, restarts: Math.max(0, this.#starts - 1), threads: this.#worker.threads,
       handles: this.#ledger.handles, sessions: this.#ledger.sessions, runs: this.#ledger.runs, ...(memory === undefined ? {} : { memory }),
     };
   }
@@ -150,7 +154,7 @@ export class ProcessDevice implements Device {
   #connect(): Connection {
     if (this.#connection !== undefined) return this.#connection;
     this.#starts++;
-    this.#connection = new Connection(this.#threads, () => {
+    this.#connection = new Connection(this.#worker, () => {
       this.#connection = undefined;
       this.#edges.clear();
       this.#ledger.nextEpoch();
@@ -197,18 +201,17 @@ export class ProcessDevice implements Device {
     }
   }
 
-  /** The answer, unless the signal comes first: a waiting call is skipped, one that runs gets a grace before its worker is killed. */
+  /** The answer, unless the signal comes first: a waiting call is skipped, one that runs is ended or gets a grace before its worker is killed. */
   async #orAborted<T>(where: string, connection: Connection, id: number, answer: Promise<T>, signal: AbortSignal | undefined, undo: (answer: T) => void): Promise<T> {
     if (signal === undefined) return answer;
     let timer: NodeJS.Timeout | undefined;
     let onAbort!: () => void;
     const skipped = new Promise<void>((resolve) => {
       onAbort = () => {
-        if (connection.isRunning(id)) timer = setTimeout(() => connection.kill(`worker ${connection.pid} was killed because a cancelled run did not end within ${this.#graceMs} ms`), this.#graceMs);
-        else {
-          connection.cancel(id);
-          resolve();
-        }
+        const isRunning = connection.isRunning(id);
+        connection.cancel(id);
+        if (isRunning) timer = setTimeout(() => connection.kill(`worker ${connection.pid} was killed because a cancelled run did not end within ${this.#graceMs} ms`), this.#graceMs);
+        else resolve();
       };
     });
     if (signal.aborted) onAbort();

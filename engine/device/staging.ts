@@ -35,20 +35,24 @@ export class Staging {
     this.#side = side;
   }
 
+  /** Where one new file may go, best first. */
+  paths(): string[] {
+    const name = `${this.#connection}${this.#side}${this.#count++}`;
+    return folders().map((folder) => join(folder, name));
+  }
+
   /** `bytes` as a payload: themselves if they are few, else a file of which the receiver disposes. */
   stage(bytes: Uint8Array): Payload {
     if (bytes.length <= inMessageBytes) return bytes;
-    const name = `${this.#connection}${this.#side}${this.#count++}`;
-    const places = folders();
-    for (const [i, folder] of places.entries()) {
-      const path = join(folder, name);
+    const paths = this.paths();
+    for (const [i, path] of paths.entries()) {
       try {
         writeFileSync(path, bytes, { flag: 'wx', mode: 0o600 });
         return { path, bytes: bytes.length };
       } catch (error) {
         rmSync(path, { force: true });
         const isFull = (error as NodeJS.ErrnoException).code === 'ENOSPC';
-        if (!isFull || i + 1 === places.length) throw new Error(`cannot pass ${bytes.length} bytes through ${folder}: ${(error as Error).message}`, { cause: error });
+        if (!isFull || i + 1 === paths.length) throw new Error(`cannot pass ${bytes.length} bytes through ${path}: ${(error as Error).message}`, { cause: error });
       }
     }
     throw new Error('no folder for shared data');

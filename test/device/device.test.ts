@@ -5,11 +5,12 @@ import { AbortError, DeviceError } from '../../engine/device/errors.ts';
 import { memoryDevice } from '../../engine/device/memory.ts';
 import { openProcessDevice } from '../../engine/device/process.ts';
 import { float32, int64, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
+import { backends } from './backends.ts';
 import { add, append, functions, pick } from './programs.ts';
 
 const open: Record<string, () => Promise<Device>> = {
   memory: async () => memoryDevice(functions, { name: 'test:0', memoryLimitBytes: 100e6 }),
-  process: () => openProcessDevice({ name: 'test:0', provider: 'cpu', memoryLimitBytes: 100e6 }),
+  ...Object.fromEntries(backends.map(({ title, backend }) => [title, () => openProcessDevice({ name: 'test:0', provider: 'cpu', backend, memoryLimitBytes: 100e6 })])),
 };
 
 const row = (value: number, rows = 1): Tensor => float32([rows, 4], new Float32Array(rows * 4).fill(value));
