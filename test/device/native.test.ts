@@ -1,0 +1,128 @@
+// What the add-on can that onnxruntime-node cannot, and that it gives the same bits.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Device, Handle } from '../../engine/device/device.ts';
+import { AbortError, DeviceError } from '../../engine/device/errors.ts';
+import { defaultBackend, runtimeLibrary, whyNotNative } from '../../engine/device/native.ts';
+import { openProcessDevice, type ProcessDeviceOptions } from '../../engine/device/process.ts';
+import { float32, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
+import { describeNative } from './backends.ts';
+import { add, append, edge, node, program, slow } from './programs.ts';
+
+const devices: Device[] = [];
+async function device(options: Partial<ProcessDeviceOptions> = {}): Promise<Device> {
+  const opened = await openProcessDevice({ name: 'cpu:0', provider: 'cpu', backend: 'native', ...options });
+  devices.push(opened);
+  return opened;
+}
+afterEach(async () => { await Promise.all(devices.splice(0).map((one) => one.close())); });
+
+const row = (value: number): Tensor => float32([1, 4], new Float32Array(4).fill(value));
+const waves = (shape: readonly number[], step = 0.37): Tensor => float32([...shape], Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * step) * (1 + (i % 7))));
+
+describe('which backend computes', () => {
+  afterEach(() => { vi.unstubAllEnvs(); });
+
+  it('is onnxruntime-node where the add-on is turned off', async () => {
+    vi.stubEnv('BAGELGRAPH_NATIVE', '0');
+    expect(whyNotNative()).toBe('turned off by BAGELGRAPH_NATIVE=0');
+    expect(defaultBackend()).toBe('onnxruntime-node');
+    const opened = await openProcessDevice({ name: 'cpu:0', provider: 'cpu' });
+    devices.push(opened);
+    expect((await opened.stats()).backend).toBe('onnxruntime-node');
+  });
+
+  it('finds the library that onnxruntime-node brings', () => expect(runtimeLibrary()).toContain('onnxruntime-node'));
+});
+
+describeNative('the add-on', () => {
+  it('is used where it is built', async () => {
+    const cpu = await openProcessDevice({ name: 'cpu:0', provider: 'cpu' });
+    devices.push(cpu);
+    expect(await cpu.stats()).toMatchObject({ backend: 'native', provider: 'cpu' });
+  });
+
+  it('ends a cancelled run between two nodes: nothing is lost, and the session runs again', async () => {
+    // far longer than a test may take
+    const cpu = await device({ graceMs: 60_000 });
+    const [endless, sum] = await Promise.all([cpu.load(slow(4000, 1024)), cpu.load(add)]);
+    const x = { handle: await cpu.write(float32([1024, 1024], new Float32Array(1024 * 1024))) };
+    const abort = new AbortController();
+    const running = cpu.run(endless, { x }, { y: 'handle' }, { signal: abort.signal }).catch((error: unknown) => error);
+    const behind = cpu.run(sum, { x: row(1), y: row(2) }, { sum: 'tensor' });
+    await wait(50);
+    abort.abort('stop');
+    expect(await running).toBeInstanceOf(AbortError);
+    expect(await behind).toEqual({ sum: row(3) });
+    const again = new AbortController();
+    const second = cpu.run(endless, { x }, { y: 'handle' }, { signal: again.signal }).catch((error: unknown) => error);
+    await wait(50);
+    again.abort();
+    expect(await second).toBeInstanceOf(AbortError);
+    expect(await cpu.stats()).toMatchObject({ epoch: 0, restarts: 0, runs: 1, handles: { count: 1 } });
+  });
+
+  it('ends with its host in the middle of a run', async () => {
+    const { bytes } = slow(1000, 1024);
+    const child = spawn(process.execPath, ['--input-type=module', '-e', `
+      import { openProcessDevice } from ${JSON.stringify(new URL('../../dist/engine/device/process.js', import.meta.url).href)};
+      const device = await openProcessDevice({ name: 'cpu:0', provider: 'cpu', backend: 'native' });
+      const session = await device.load({ name: 'slow', bytes: Buffer.from('${Buffer.from(bytes).toString('base64')}', 'base64') });
+      void device.run(session, { x: { dtype: 'float32', shape: [1024, 1024], data: new Float32Array(1024 * 1024) } }, { y: 'tensor' });
+      const { pid } = await device.stats();
+      setTimeout(() => { process.stdout.write(pid + '\\n', () => process.kill(process.pid, 'SIGKILL')); }, 200);`], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [text] = await once(child.stdout, 'data') as [Buffer];
+    const isGone = (): boolean => { try { process.kill(Number(text.toString()), 0); return false; } catch { return true; } };
+    for (const end = Date.now() + 5000; !isGone() && Date.now() < end;) await wait(10);
+    expect(isGone()).toBe(true);
+  });
+
+  it('takes and gives bfloat16 at the edges of a graph', async () => {
+    const cpu = await device();
+    const widen = await cpu.load(program('widen', [edge('x', ['n'], 'bfloat16')], [edge('y', ['n'])], [node('Cast', ['x'], ['y'], { to: { int: 1 } })]));
+    const narrow = await cpu.load(program('narrow', [edge('x', ['n'])], [edge('y', ['n'], 'bfloat16')], [node('Cast', ['x'], ['y'], { to: { int: 16 } })]));
+    const { y } = await cpu.run(narrow, { x: float32([2], [1, 2.5]) }, { y: 'handle' });
+    expect(y).toMatchObject({ dtype: 'bfloat16', shape: [2] });
+    expect(await cpu.read(y as Handle)).toEqual(tensor('bfloat16', [2], Uint16Array.of(0x3f80, 0x4020)));
+    expect(await cpu.run(widen, { x: { handle: y as Handle } }, { y: 'tensor' })).toEqual({ y: float32([2], [1, 2.5]) });
+  });
+
+  it('keeps outputs apart from the row buffers they were made of', async () => {
+    const cpu = await device();
+    const [same, joined] = await Promise.all([cpu.load(program('same', [edge('x', ['rows', 4])], [edge('y', ['rows', 4])], [node('Identity', ['x'], ['y'])])), cpu.load(append)]);
+    const buffer = await cpu.write({ dtype: 'float32', shape: [4, 4] });
+    const { y } = await cpu.run(same, { x: { handle: buffer, rows: 1 } }, { y: 'handle' });
+    await cpu.run(joined, { past: { handle: buffer, rows: 0 }, x: row(1) }, { fresh: { into: buffer, row: 0 } });
+    expect(await cpu.read(y as Handle)).toEqual(row(0));
+    expect(await cpu.read(buffer, 1)).toEqual(row(2));
+  });
+
+  it('refuses runs that need more memory than it may use, with the numbers, and goes on', async () => {
+    const cpu = await device({ memoryLimitBytes: 50e6 });
+    const nodes = [node('Concat', Array<string>(500).fill('x'), ['wide'], { axis: { int: 1 } }), node('ReduceMax', ['wide'], ['y'])];
+    const session = await cpu.load(program('wide', [edge('x', ['rows', 4])], [edge('y', [1, 1])], nodes));
+    const run = (rows: number): Promise<unknown> => cpu.run(session, { x: float32([rows, 4], new Float32Array(rows * 4)) }, { y: 'tensor' });
+    await expect(run(20_000)).rejects.toThrow(/run of wide: .*memory/s);
+    await expect(run(20_000)).rejects.toThrow(DeviceError);
+    expect(await run(10)).toEqual({ y: float32([1, 1], [0]) });
+  });
+
+  it('gives the bits that onnxruntime-node gives', async () => {
+    const nodes = [
+      node('Conv', ['image', 'kernel'], ['conv'], { pads: { ints: [1, 1, 1, 1] } }), node('Relu', ['conv'], ['relu']),
+      node('Reshape', ['relu', 'rows'], ['flat']), node('Gemm', ['flat', 'weight'], ['gemm'], { transB: { int: 1 } }),
+      node('Softmax', ['gemm'], ['soft'], { axis: { int: 1 } }), node('MatMul', ['soft', 'weight'], ['product']), node('Tanh', ['product'], ['y']),
+    ];
+    const forms = [edge('image', [1, 8, 32, 32]), edge('kernel', [16, 8, 3, 3]), edge('weight', [48, 64]), edge('rows', [2], 'int64')];
+    const one = program('mixed', forms, [edge('y', [256, 64])], nodes);
+    const feeds = { image: waves([1, 8, 32, 32]), kernel: waves([16, 8, 3, 3], 0.73), weight: waves([48, 64], 0.11), rows: tensor('int64', [2], BigInt64Array.of(256n, 64n)) };
+    const results = await Promise.all((['native', 'onnxruntime-node'] as const).map(async (backend) => {
+      const cpu = await device({ backend, threads: 2 });
+      return (await cpu.run(await cpu.load(one), feeds, { y: 'tensor' }))['y'] as Tensor;
+    }));
+    expect(new Set(results[0]!.data.subarray(0, 64)).size).toBeGreaterThan(1);
+    expect(Buffer.from(results[0]!.data.buffer)).toEqual(Buffer.from(results[1]!.data.buffer));
+  });
+});
