@@ -1,6 +1,8 @@
 // What the composition root lends to commands: terminals, devices that open at first use, Ctrl-C, and runs of workflows.
 import type { Device, Devices } from '../device/device.ts';
 import type { CommandArguments } from '../graph/node.ts';
+import { budgeted } from '../device/budget.ts';
+import type { Port } from '../device/move.ts';
 import { logged } from '../device/logged.ts';
 import { lazyDevice } from '../device/lazy.ts';
 import { openProcessDevice } from '../device/process.ts';
@@ -8,6 +10,7 @@ import { parseDeviceNames, threadsPerDevice } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
 import { interruptedCode, type FullHost } from './command.ts';
 import { debugLevel } from './debug.ts';
+import { budgetOption } from './options.ts';
 import { folderOptions, modelFolders } from './folders.ts';
 import type { LoadedPack } from './packs.ts';
 import { runForm } from './run.ts';
@@ -43,15 +46,17 @@ async function openDevices(args: CommandArguments): Promise<Devices> {
 }
 
 function lazyDevices(args: CommandArguments): Devices {
-  return new Map(deviceOpeners(args).map(({ name, open }) => [name, lazyDevice(name, open)]));
+  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes }) => [name, budgeted(lazyDevice(name, open, budgetBytes))]));
 }
 
-function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; open(): Promise<Device> }[] {
+function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; readonly budgetBytes: number | undefined; open(): Promise<Device & Port> }[] {
   const names = deviceNames(typeof options['devices'] === 'string' ? options['devices'] : 'cpu:0');
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
   if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1 to ${maxThreads}`);
+  const budgets = budgetOption({ options, positionals: [] }, names.map(({ name }) => name));
   return names.map(({ name }) => ({
     name,
+    budgetBytes: budgets.get(name),
     async open() {
       const device = await openProcessDevice({ name, provider: 'cpu', threads });
       return debugLevel >= 2 ? logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`)) : device;

@@ -1,9 +1,11 @@
 // Options that several commands share.
 import type { CommandArguments, CommandOption } from '../graph/node.ts';
+import { budgetsOf } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
 
 export const deviceOptions: Record<string, CommandOption> = {
   devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0 (default) or cpu:0,cpu:1' },
+  memory: { type: 'string', value: 'NAME=GB', multiple: true, description: 'what a device may use, such as cpu:0=8 (default: this machine\'s memory, shared out)' },
   threads: { type: 'string', value: 'N', description: 'CPU threads a device (default: the cores, shared out)' },
 };
 
@@ -26,4 +28,15 @@ export function seedOption({ options }: CommandArguments): bigint | undefined {
   if (text === undefined) return undefined;
   if (typeof text !== 'string' || !/^\d{1,20}$/.test(text) || BigInt(text) > 0xffffffffffffffffn) throw new UsageError(`--seed is ${JSON.stringify(text)}: give a whole number from 0 to 18446744073709551615`);
   return BigInt(text);
+}
+
+/** Bytes by device: as --memory says, else an equal share of this machine's memory. Throws a UsageError where it names no device. */
+export function budgetOption({ options }: CommandArguments, names: readonly string[]): ReadonlyMap<string, number> {
+  const given = new Map<string, number>();
+  for (const text of Array.isArray(options['memory']) ? options['memory'] as readonly string[] : []) {
+    const [, name, gigabytes] = /^([a-z]+:\d+)=(\d+(?:\.\d+)?)$/.exec(text) ?? [];
+    if (name === undefined || !names.includes(name)) throw new UsageError(`--memory is ${JSON.stringify(text)}: give NAME=GB for one of ${names.join(', ')}`);
+    given.set(name, Number(gigabytes) * 1e9);
+  }
+  return budgetsOf(names, given);
 }

@@ -1,8 +1,6 @@
 // bagelgraph plan: what a workflow would take, before anything is computed. It runs on devices that only keep account (device/dry.ts).
-import { freemem } from 'node:os';
 import type { Devices } from '../device/device.ts';
 import { DryDevice } from '../device/dry.ts';
-import { cpuMemoryBytes } from '../device/place.ts';
 import { createEngine, type RunResult } from '../exec/engine.ts';
 import { openFiles } from '../exec/files.ts';
 import { toGraph } from '../formats/api.ts';
@@ -12,20 +10,19 @@ import { table, UsageError } from './arguments.ts';
 import type { FullHost, HostCommand } from './command.ts';
 import { chooseFolders, folderOptions, modelFolders } from './folders.ts';
 import { measureSpeed, type Speed } from './measure-speed.ts';
-import { runOptions, seedOption } from './options.ts';
+import { budgetOption, runOptions, seedOption } from './options.ts';
 import { describeRefusal, type Outcome } from './result.ts';
 import { changePrompt } from './run.ts';
 import { promptOf, readWorkflowFile } from './workflow.ts';
 
-const { set, seed, model, 'input-directory': input, 'node-pack': pack, devices: deviceList, threads, json } = runOptions;
+const { set, seed, model, 'input-directory': input, 'node-pack': pack, devices: deviceList, threads, memory, json } = runOptions;
 
 export const planCommand: HostCommand = {
   name: 'plan',
   summary: 'Say what a workflow would take: memory by device, transfers, passes, time',
   usage: 'plan WORKFLOW.json',
   options: {
-    set: set!, seed: seed!, model: model!, 'input-directory': input!, 'node-pack': pack!, devices: deviceList!, threads: threads!,
-    memory: { type: 'string', value: 'NAME=GB', multiple: true, description: 'what a device may use, such as cpu:0=8 (default: this machine\'s memory, shared out)' },
+    set: set!, seed: seed!, model: model!, 'input-directory': input!, 'node-pack': pack!, devices: deviceList!, threads: threads!, memory: memory!,
     'no-measure': { type: 'boolean', description: 'do not time this machine: no estimate of the time' },
     json: json!,
   },
@@ -33,8 +30,8 @@ export const planCommand: HostCommand = {
     const [file, ...rest] = args.positionals;
     if (file === undefined || rest.length > 0) throw new UsageError(`plan takes one workflow file, got ${args.positionals.length} (see bagelgraph plan --help)`);
     const names = [...host.lazyDevices().keys()];
-    const budgets = readBudgets(args, names);
-    const devices = new Map(names.map((name) => [name, new DryDevice(name)]));
+    const budgets = budgetOption(args, names);
+    const devices = new Map(names.map((name) => [name, new DryDevice(name, budgets.get(name))]));
     const planned = await dryRun(file, args, host, devices);
     if (typeof planned === 'number') return planned;
     const speed = args.options['no-measure'] === true ? undefined : await measureSpeed(host.lazyDevices().values().next().value!);
@@ -132,15 +129,3 @@ function size(bytes: number): string {
 function time(seconds: number): string {
   return seconds < 60 ? `${seconds.toPrecision(2)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
-
-/** Bytes by device: as given, else an equal share of this machine's memory. */
-function readBudgets({ options }: CommandArguments, names: readonly string[]): Map<string, number> {
-  const budgets = new Map(names.map((name) => [name, Math.max(freemem(), cpuMemoryBytes() * 0.9) / names.length]));
-  for (const text of Array.isArray(options['memory']) ? options['memory'] as readonly string[] : []) {
-    const [, name, gigabytes] = /^([a-z]+:\d+)=(\d+(?:\.\d+)?)$/.exec(text) ?? [];
-    if (name === undefined || !budgets.has(name)) throw new UsageError(`--memory is ${JSON.stringify(text)}: give NAME=GB for one of ${names.join(', ')}`);
-    budgets.set(name, Number(gigabytes) * 1e9);
-  }
-  return budgets;
-}
-

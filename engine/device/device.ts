@@ -65,6 +65,8 @@ export interface Forecast {
 export interface Forecaster {
   /** Bytes of the program's weights once loaded. */
   readonly weightBytes: number;
+  /** Of these, what stays pages of its file, which the system may take back; absent = none. */
+  readonly mappedBytes?: number;
   of(feeds: Readonly<Record<string, FeedShape>>): Forecast;
 }
 
@@ -101,6 +103,8 @@ export interface DeviceStats {
 
 export interface Device {
   readonly name: string;
+  /** What it may use at most: weights, values and work in progress; absent = not known. */
+  readonly budgetBytes?: number;
   /** Rises when the worker was lost and restarted. */
   readonly epoch: number;
   load(program: Program): Promise<Session>;

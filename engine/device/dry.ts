@@ -2,7 +2,8 @@
 // A workflow that runs on such devices is a plan: the host's code is the same, so it makes the same calls.
 import { bytesOf, zeros, type Shape, type Tensor } from '../tensor/tensor.ts';
 import type { DType } from '../tensor/dtype.ts';
-import type { Device, DeviceStats, Feed, FeedShape, Fetch, Forecaster, Handle, Held, Program, Session } from './device.ts';
+import { residentBytes, shapeOf } from './budget.ts';
+import type { Device, DeviceStats, Feed, Fetch, Forecaster, Handle, Held, Program, Session } from './device.ts';
 import { DeviceError } from './errors.ts';
 import { Ledger } from './ledger.ts';
 
@@ -10,6 +11,8 @@ import { Ledger } from './ledger.ts';
 export interface Tally {
   readonly program: string;
   readonly weightBytes: number;
+  /** Of these, what takes memory: the rest stays pages of its file. */
+  readonly residentBytes: number;
   runs: number;
   flops: number;
   readBytes: number;
@@ -18,6 +21,7 @@ export interface Tally {
 
 export class DryDevice implements Device {
   readonly name: string;
+  readonly budgetBytes?: number;
   readonly tallies = new Map<string, Tally>();
   /** Bytes that came from the host or another device, and went out. */
   movedIn = 0;
@@ -27,24 +31,25 @@ export class DryDevice implements Device {
   readonly #ledger: Ledger;
   readonly #programs = new Map<number, Forecaster & { readonly name: string }>();
 
-  constructor(name: string) {
+  constructor(name: string, budgetBytes?: number) {
     this.name = name;
+    if (budgetBytes !== undefined) this.budgetBytes = budgetBytes;
     this.#ledger = new Ledger(name);
   }
 
   get epoch(): number { return 0; }
 
-  /** Weights, values and the largest intermediate values. */
+  /** Weights that take memory, values and the largest intermediate values. */
   get neededBytes(): number {
     const tallies = [...this.tallies.values()];
-    return tallies.reduce((sum, { weightBytes }) => sum + weightBytes, 0) + this.peakBytes + Math.max(0, ...tallies.map(({ scratchBytes }) => scratchBytes));
+    return tallies.reduce((sum, { residentBytes: bytes }) => sum + bytes, 0) + this.peakBytes + Math.max(0, ...tallies.map(({ scratchBytes }) => scratchBytes));
   }
 
   load({ name, forecast }: Program): Promise<Session> {
     if (forecast === undefined) return Promise.reject(new DeviceError(`the program ${name} cannot be planned: it has no forecast`));
     const id = this.#ledger.nextId();
     this.#programs.set(id, { name, weightBytes: forecast.weightBytes, of: (feeds) => forecast.of(feeds) });
-    if (!this.tallies.has(name)) this.tallies.set(name, { program: name, weightBytes: forecast.weightBytes, runs: 0, flops: 0, readBytes: 0, scratchBytes: 0 });
+    if (!this.tallies.has(name)) this.tallies.set(name, { program: name, weightBytes: forecast.weightBytes, residentBytes: residentBytes(forecast), runs: 0, flops: 0, readBytes: 0, scratchBytes: 0 });
     return Promise.resolve(this.#ledger.addSession(id, name));
   }
 
@@ -106,10 +111,4 @@ export class DryDevice implements Device {
     this.movedOut += bytesOf(tensor);
     return tensor;
   }
-}
-
-function shapeOf(feed: Feed): FeedShape {
-  if (!('handle' in feed)) return feed;
-  const { dtype, shape } = feed.handle;
-  return { dtype, shape: feed.rows === undefined ? shape : [feed.rows, ...shape.slice(1)] };
 }

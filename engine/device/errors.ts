@@ -6,6 +6,17 @@ export class DeviceError extends Error {
   override readonly name: string = 'DeviceError';
 }
 
+/** A call was refused because it would pass the device's budget; nothing was done. */
+export class OutOfBudgetError extends DeviceError {
+  override readonly name = 'OutOfBudgetError';
+  readonly device: string;
+
+  constructor(device: string, message: string) {
+    super(message);
+    this.device = device;
+  }
+}
+
 /** The worker ended while the call was waiting. Everything it held is gone; it restarts at next use. */
 export class DeviceLostError extends DeviceError {
   override readonly name = 'DeviceLostError';

@@ -1,17 +1,21 @@
 // A device whose worker starts at its first use: a server that waits for work holds no worker's memory.
 import type { Device, DeviceStats } from './device.ts';
+import type { Port } from './move.ts';
 
 /** `open` is called once. */
-export function lazyDevice(name: string, open: () => Promise<Device>): Device {
-  let opening: Promise<Device> | undefined;
-  let opened: Device | undefined;
+export function lazyDevice(name: string, open: () => Promise<Device & Port>, budgetBytes?: number): Device & Port {
+  let opening: Promise<Device & Port> | undefined;
+  let opened: Device & Port | undefined;
   let isClosed = false;
-  const device = (): Promise<Device> => {
+  const device = (): Promise<Device & Port> => {
     if (isClosed) return Promise.reject(new Error(`the device ${name} is closed`));
     return (opening ??= open().then((made) => (opened = made)));
   };
   return {
     name,
+    ...(budgetBytes === undefined ? {} : { budgetBytes }),
+    send: async (handle, rows) => (await device()).send(handle, rows),
+    accept: async (tensor) => (await device()).accept(tensor),
     get epoch() { return opened?.epoch ?? 0; },
     load: async (program) => (await device()).load(program),
     run: async (session, feeds, fetch, options) => (await device()).run(session, feeds, fetch, options),

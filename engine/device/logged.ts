@@ -1,8 +1,11 @@
 // A device that tells of every call: what ran, how long, and (level 3) the statistics of what came out. For DEBUG=2 and 3; knows no command line.
 import { isHandle, type Device, type Handle } from './device.ts';
+import { isPort, type Port } from './move.ts';
+import type { WireTensor } from './protocol.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** Level 2: calls. Level 3: also minimum, mean, maximum and count of values that are not finite of each output, which are read back for it. */
+export function logged<D extends Device>(device: D, level: number, write: (line: string) => void): D extends Port ? Device & Port : Device;
 export function logged(device: Device, level: number, write: (line: string) => void): Device {
   const timed = async <T>(what: string, call: () => Promise<T>): Promise<T> => {
     const start = performance.now();
@@ -12,6 +15,11 @@ export function logged(device: Device, level: number, write: (line: string) => v
   };
   return {
     get name() { return device.name; },
+    ...(device.budgetBytes === undefined ? {} : { budgetBytes: device.budgetBytes }),
+    ...(isPort(device) ? {
+      send: (handle: Handle, rows?: number) => timed(`send ${handle.dtype} [${handle.shape.join(', ')}]`, () => device.send(handle, rows)),
+      accept: (tensor: WireTensor) => timed(`accept ${tensor.dtype} [${tensor.shape.join(', ')}]`, () => device.accept(tensor)),
+    } : {}),
     get epoch() { return device.epoch; },
     load: (program) => timed(`load ${program.name} (${program.bytes.length} bytes)`, () => device.load(program)),
     async run(session, feeds, fetch, options) {

@@ -30,6 +30,7 @@ export function scoped(device: Device): Scope {
   const inner: Device = {
     ...(isPort(device) ? { send: device.send.bind(device), accept: (tensor: WireTensor) => recorded(device.accept(tensor)) } : {}),
     get name() { return device.name; },
+    ...(device.budgetBytes === undefined ? {} : { budgetBytes: device.budgetBytes }),
     get epoch() { return device.epoch; },
     load: (program) => device.load(program),
     read: (handle, rows) => device.read(handle, rows),
