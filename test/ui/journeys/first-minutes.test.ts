@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { journeys } from './journeys.ts';
 
 journeys('the first minutes', (given) => {
-  test('the page opens with a start card and a strict policy', async () => {
+  test('journey 1: the page opens with a start card and a strict policy', async () => {
     const { editor: { page, complaints }, server } = given;
     for (const card of ['Make an image', 'Edit an image', 'Ask about an image', 'Blank']) await page.getByRole('button', { name: card }).first().waitFor();
     const policy = (await page.request.get(`${server.url}/`)).headers()['content-security-policy'];
@@ -14,7 +14,7 @@ journeys('the first minutes', (given) => {
     complaints.length = 0;
   });
 
-  test('a card opens a valid graph; Ctrl+Enter draws; the picture is in its node and among the results', async () => {
+  test('journey 1: a card opens a valid graph; Ctrl+Enter draws; the picture is in its node and among the results', async () => {
     const { editor } = given;
     const { page } = editor;
     await editor.begin('Make an image');

@@ -118,4 +118,21 @@ journeys('views', (given) => {
       await phone.close();
     }
   });
+
+  test('journey 26: devices show their memory; a node is placed on one, and runs there', async () => {
+    const { editor, editor: { page } } = given;
+    await editor.begin('Make an image');
+    const draw = await editor.node('Bagel.Load');
+    await page.getByRole('meter', { name: 'cpu:1' }).waitFor();
+    expect(Number(await page.getByRole('meter', { name: 'cpu:0' }).getAttribute('aria-valuenow'))).toBeGreaterThan(0);
+    await page.keyboard.press('Escape');
+    const spot = await editor.title(draw);
+    await page.mouse.click(spot.x, spot.y);
+    await page.getByRole('combobox', { name: 'Device of the selected nodes' }).selectOption('cpu:1');
+    await page.getByText('Nodes placed here: 1').waitFor();
+    await page.keyboard.press('Control+Enter');
+    await editor.untilDone(1);
+    const runs = await editor.ask('runs') as { runs: Record<string, { nodes: Record<string, { device?: string }> }> };
+    expect(Object.values(runs.runs).flatMap(({ nodes }) => Object.values(nodes).map(({ device }) => device))).toContain('cpu:1');
+  });
 }, { flags: ['--devices', 'cpu:0,cpu:1'] });

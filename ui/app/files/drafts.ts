@@ -11,6 +11,8 @@ const autosaveMs = 5000;
 const mostBytes = 100_000_000;
 const activeKey = 'bagelgraph.tab';
 const orderKey = 'bagelgraph.tabs';
+/** Before the id of a tab: where its draft waits when the page goes away, for a page that leaves ends its transactions. */
+const leavingKey = 'bagelgraph.leaving.';
 
 function openStore(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -41,11 +43,22 @@ export async function keepDrafts(editor: Editor): Promise<void> {
     editor.notices.tell('warning', t('file.no-drafts'));
     return;
   }
+  await bringIn(database);
   const drafts = await ask(database, 'readonly', (all) => all.getAll() as IDBRequest<unknown[]>);
-  restore(editor, drafts.flatMap((draft) => readDraft(draft) ?? []));
-  follow(editor, database);
   const readable = drafts.flatMap((draft) => readDraft(draft) ?? []);
+  restore(editor, readable);
+  follow(editor, database);
   for (const id of draftsToDrop(readable, new Set(editor.workspaces.keys()), mostBytes)) void ask(database, 'readwrite', (all) => all.delete(id));
+}
+
+/** Puts what a page left behind in its last moment among the drafts. */
+async function bringIn(database: IDBDatabase): Promise<void> {
+  for (const key of Object.keys(localStorage).filter((one) => one.startsWith(leavingKey))) {
+    const draft = readDraft(stored(key));
+    const known = draft && readDraft(await ask(database, 'readonly', (drafts) => drafts.get(draft.tab.id) as IDBRequest<unknown>));
+    if (draft !== undefined && (known?.savedAt ?? 0) <= draft.savedAt) await ask(database, 'readwrite', (drafts) => drafts.put(draft));
+    localStorage.removeItem(key);
+  }
 }
 
 function restore(editor: Editor, drafts: readonly Draft[]): void {
@@ -69,17 +82,22 @@ function restore(editor: Editor, drafts: readonly Draft[]): void {
 function follow(editor: Editor, database: IDBDatabase): void {
   const written = new Map<string, unknown>();
   const timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Tabs whose last state is not known to be stored. */
+  const unstored = new Set<string>();
   let autosave: ReturnType<typeof setTimeout> | undefined;
   let hasToldFailure = false;
 
-  const write = (id: string) => {
+  const draftNow = (id: string): Draft | undefined => {
     clearTimeout(timers.get(id));
     timers.delete(id);
     const workspace = editor.workspaces.get(id);
     const tab = editor.tabs.value.tabs.find((one) => one.id === id);
-    if (workspace === undefined || tab === undefined) return;
-    const draft = draftOf(tab, workspace.history.document, editor.types.value, workspace.isDirty.value, Date.now());
-    ask(database, 'readwrite', (drafts) => drafts.put(structuredClone(draft))).catch((error: unknown) => {
+    return workspace && tab && draftOf(tab, workspace.history.document, editor.types.value, workspace.isDirty.value, Date.now());
+  };
+  const write = (id: string) => {
+    const draft = draftNow(id);
+    if (draft === undefined) return;
+    ask(database, 'readwrite', (drafts) => drafts.put(structuredClone(draft))).then(() => { if (!timers.has(id)) unstored.delete(id); }, (error: unknown) => {
       if (!hasToldFailure) editor.tellError(error, t('file.no-drafts'));
       hasToldFailure = true;
     });
@@ -88,6 +106,7 @@ function follow(editor: Editor, database: IDBDatabase): void {
     clearTimeout(timers.get(id));
     timers.delete(id);
     written.delete(id);
+    unstored.delete(id);
     void ask(database, 'readwrite', (drafts) => drafts.delete(id)).catch(() => undefined);
   };
 
@@ -100,6 +119,7 @@ function follow(editor: Editor, database: IDBDatabase): void {
       const before = written.get(tab.id) as typeof state | undefined;
       if (before?.every((part, i) => part === state[i]) === true) continue;
       written.set(tab.id, state);
+      unstored.add(tab.id);
       if (!timers.has(tab.id)) timers.set(tab.id, setTimeout(() => write(tab.id), pauseMs));
     }
     store(orderKey, now.map(([{ id }]) => id), sessionStorage);
@@ -113,7 +133,13 @@ function follow(editor: Editor, database: IDBDatabase): void {
     store(activeKey, id ?? '', sessionStorage);
     store(activeKey, id ?? '');
   });
-  const writeAll = () => { for (const id of [...timers.keys()]) write(id); };
-  addEventListener('pagehide', writeAll);
+  addEventListener('pagehide', () => {
+    for (const id of unstored) {
+      const draft = draftNow(id);
+      if (draft !== undefined) store(leavingKey + id, draft);
+    }
+  });
+  const writeAll = () => { for (const id of unstored) write(id); };
+  addEventListener('pageshow', ({ persisted }) => { if (persisted) writeAll(); });
   document.addEventListener('visibilitychange', () => { if (document.hidden) writeAll(); });
 }

@@ -147,7 +147,7 @@ export const enViews = {
   'devices.memory': 'Memory of this computer',
   'devices.none': 'The server tells of no devices.',
   'devices.place': 'Place',
-  'devices.nodes': '{count} nodes placed here',
+  'devices.nodes': 'Nodes placed here: {count}',
   'devices.over': 'Nearly full: a large model may not fit.',
   'devices.running': 'Working: {title}',
   'devices.select': 'Device of the selected nodes',

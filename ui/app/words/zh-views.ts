@@ -148,7 +148,7 @@ export const zhViews: Readonly<Record<keyof typeof enViews, string>> = {
   'devices.memory': '本机内存',
   'devices.none': '服务器未报告任何设备。',
   'devices.place': '放置',
-  'devices.nodes': '此处放置了 {count} 个节点',
+  'devices.nodes': '放置在此的节点：{count}',
   'devices.over': '几乎已满：可能放不下大模型。',
   'devices.running': '正在处理：{title}',
   'devices.select': '所选节点的设备',
