@@ -7,6 +7,7 @@ import { convertCommand } from './cli/convert.ts';
 import { asksForJson, reportError, watchOutput } from './cli/failure.ts';
 import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
+import { devicesCommand } from './cli/devices.ts';
 import { infoCommands } from './cli/info.ts';
 import { customNodeFolders, loadOtherPacks, loadPacks, type LoadedPack } from './cli/packs.ts';
 import { planCommand } from './cli/plan.ts';
@@ -71,7 +72,7 @@ function customFolders(words: readonly string[]): readonly string[] {
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
   const commands = new Map<string, HostCommand>();
-  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, planCommand, convertCommand, serveCommand, ...infoCommands]) {
+  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, planCommand, convertCommand, serveCommand, devicesCommand, ...infoCommands]) {
     if (commands.has(command.name)) throw new UsageError(`two node packs bring a command called ${command.name}: load only one of them`);
     commands.set(command.name, command);
   }

@@ -46,7 +46,7 @@ async function openDevices(args: CommandArguments): Promise<Devices> {
 }
 
 function lazyDevices(args: CommandArguments): Devices {
-  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes }) => [name, budgeted(lazyDevice(name, open, budgetBytes))]));
+  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes }) => [name, lazyDevice(name, open, budgetBytes)]));
 }
 
 function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; readonly budgetBytes: number | undefined; open(): Promise<Device & Port> }[] {
@@ -54,11 +54,11 @@ function deviceOpeners({ options }: CommandArguments): readonly { readonly name:
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
   if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1 to ${maxThreads}`);
   const budgets = budgetOption({ options, positionals: [] }, names.map(({ name }) => name));
-  return names.map(({ name }) => ({
+  return names.map(({ name, provider, index }) => ({
     name,
     budgetBytes: budgets.get(name),
     async open() {
-      const device = await openProcessDevice({ name, provider: 'cpu', threads });
+      const device = budgeted(await openProcessDevice({ name, provider, index, threads }), budgets.get(name));
       return debugLevel >= 2 ? logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`)) : device;
     },
   }));

@@ -1,13 +1,11 @@
-// bagelgraph nodes and bagelgraph devices: what there is to use.
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+// bagelgraph nodes: what there is to build workflows of.
 import { createRegistry } from '../graph/registry.ts';
 import { encodeJson, jsonOf, type Json } from '../formats/json.ts';
 import type { Literal } from '../graph/graph.ts';
 import type { AnyNode, InputSpec } from '../graph/node.ts';
 import { nearestNames } from '../graph/nearest.ts';
 import { table, UsageError } from './arguments.ts';
-import type { FullHost, HostCommand } from './command.ts';
-import { deviceOptions } from './options.ts';
+import type { HostCommand } from './command.ts';
 
 const nodes: HostCommand = {
   name: 'nodes',
@@ -66,29 +64,4 @@ function nodeJson(node: AnyNode): Json {
   });
 }
 
-const devices: HostCommand = {
-  name: 'devices',
-  summary: 'List the devices to compute on',
-  usage: 'devices',
-  options: { json: { type: 'boolean', description: 'print JSON on stdout' }, ...deviceOptions },
-  async run(args, host) {
-    const list = await describeDevices(host);
-    if (args.options['json'] === true) host.stdout.write(`${JSON.stringify(list, null, 1)}\n`);
-    else host.stdout.write(`${list.map((device) => `${device.name}  ${device.provider}, ${device.threads} threads, ${gigabytes(device.memory.total)} memory (${gigabytes(device.memory.free)} free), computes in ${device.dtypes.join(', ')}\n    ${device.model}`).join('\n')}\n`);
-    return 0;
-  },
-};
-
-async function describeDevices(host: FullHost) {
-  const opened = await host.devices();
-  return Promise.all([...opened.values()].map(async (device) => {
-    const { name, provider, threads } = await device.stats();
-    return { name, provider, threads, cores: availableParallelism(), model: cpus()[0]?.model ?? 'unknown', memory: { total: totalmem(), free: freemem() }, dtypes: ['float32'] };
-  }));
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(1)} GB`;
-}
-
-export const infoCommands: readonly HostCommand[] = [nodes, devices];
+export const infoCommands: readonly HostCommand[] = [nodes];

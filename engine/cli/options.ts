@@ -4,7 +4,7 @@ import { budgetsOf } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
 
 export const deviceOptions: Record<string, CommandOption> = {
-  devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0 (default) or cpu:0,cpu:1' },
+  devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0 (default), cpu:0,cpu:1 or cuda:0' },
   memory: { type: 'string', value: 'NAME=GB', multiple: true, description: 'what a device may use, such as cpu:0=8 (default: this machine\'s memory, shared out)' },
   threads: { type: 'string', value: 'N', description: 'CPU threads a device (default: the cores, shared out)' },
 };

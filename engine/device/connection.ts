@@ -2,7 +2,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import type { WorkerOptions } from './backend.ts';
+import type { Provider, WorkerOptions } from './backend.ts';
+import { cudaLibraryPath } from './cuda.ts';
 import { DeviceError } from './errors.ts';
 import { forgetWorker, recordWorker } from './orphans.ts';
 import type { Answers, Call, FromHost, FromWorker } from './protocol.ts';
@@ -54,7 +55,7 @@ export class Connection {
     this.#onLoss = onLoss;
     const tag = randomBytes(4).toString('hex');
     this.staging = new Staging(process.pid, tag, 'host');
-    this.#child = fork(workerPath(), [JSON.stringify({ ...options, hostPid: process.pid, tag } satisfies WorkerOptions)], { serialization: 'advanced', execArgv: [], env: workerEnvironment(), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    this.#child = fork(workerPath(), [JSON.stringify({ ...options, hostPid: process.pid, tag } satisfies WorkerOptions)], { serialization: 'advanced', execArgv: [], env: workerEnvironment(options.provider), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     living.add(this.#child);
     if (this.#child.pid !== undefined) recordWorker(this.#child.pid);
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
@@ -167,10 +168,10 @@ export class Connection {
 
 }
 
-function workerEnvironment(): NodeJS.ProcessEnv {
+function workerEnvironment(provider: Provider): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _, GLIBC_TUNABLES: tunables, ...rest } = process.env;
   // huge pages make fresh memory 3 times cheaper, and every output and temporary is fresh memory; ignored where there is no glibc >= 2.35
-  return { ...rest, GLIBC_TUNABLES: [tunables, 'glibc.malloc.hugetlb=1'].filter(Boolean).join(':') };
+  return { ...rest, GLIBC_TUNABLES: [tunables, 'glibc.malloc.hugetlb=1'].filter(Boolean).join(':'), ...(provider === 'cuda' ? { LD_LIBRARY_PATH: cudaLibraryPath() } : {}) };
 }
 
 /** The compiled worker, from compiled code and from sources under test alike. */

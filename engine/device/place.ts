@@ -1,19 +1,20 @@
 // Names of devices as the command line gives them, how the machine's threads are shared among them, and what memory there is.
 import { availableParallelism, totalmem } from 'node:os';
+import type { Provider } from './backend.ts';
 
 export interface DeviceName {
   readonly name: string;
-  readonly provider: 'cpu';
+  readonly provider: Provider;
   readonly index: number;
 }
 
-/** Reads `cpu:0,cpu:1`; `cpu` alone is `cpu:0`. Throws on unknown providers and repeated names. */
+/** Reads `cpu:0,cuda:1`; `cpu` alone is `cpu:0`. Throws on unknown providers and repeated names. */
 export function parseDeviceNames(text: string): readonly DeviceName[] {
   const devices: DeviceName[] = [];
   for (const part of text.split(',').map((word) => word.trim())) {
     const [, provider, index = '0'] = /^([a-z]+)(?::(\d+))?$/.exec(part) ?? [];
     if (provider === undefined) throw new Error(`devices "${text}": "${part}" is no device name; write names such as cpu:0, separated by commas`);
-    if (provider !== 'cpu') throw new Error(`devices "${text}": there is no provider "${provider}"; known is cpu`);
+    if (provider !== 'cpu' && provider !== 'cuda') throw new Error(`devices "${text}": there is no provider "${provider}"; known are cpu and cuda`);
     const name = `${provider}:${Number(index)}`;
     if (devices.some((device) => device.name === name)) throw new Error(`devices "${text}": ${name} is given twice`);
     devices.push({ name, provider, index: Number(index) });
@@ -26,10 +27,11 @@ export function threadsPerDevice(devices: number, cores = availableParallelism()
   return Math.max(1, Math.floor(cores / devices));
 }
 
-/** Bytes by device: as given, else an equal share of this machine's memory, of which a tenth is left to the host. */
+/** Bytes by device: as given, else, for CPUs, an equal share of this machine's memory, of which a tenth is left to the host. A GPU says itself when it is full. */
 export function budgetsOf(names: readonly string[], given: ReadonlyMap<string, number> = new Map()): ReadonlyMap<string, number> {
-  const share = (cpuMemoryBytes() * 0.9) / names.length;
-  return new Map(names.map((name) => [name, given.get(name) ?? share]));
+  const isOnCpu = (name: string) => name.startsWith('cpu:');
+  const share = (cpuMemoryBytes() * 0.9) / names.filter(isOnCpu).length;
+  return new Map(names.flatMap((name) => (given.has(name) || isOnCpu(name) ? [[name, given.get(name) ?? share] as const] : [])));
 }
 
 /** Bytes that devices on the CPU may use: the machine's memory, or less where a container says so. */

@@ -8,7 +8,12 @@ import { receive, type Payload, type Staging } from './staging.ts';
 
 export function nativeBackend({ provider, index, threads, memoryLimitBytes }: WorkerOptions, staging: Staging): Backend {
   const { NativeDevice } = loadNative();
-  const device = new NativeDevice({ library: runtimeLibrary(), provider, index, threads, ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }) });
+  let device: NativeDevice;
+  try {
+    device = new NativeDevice({ library: runtimeLibrary(), provider, index, threads, ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }) });
+  } catch (error) {
+    throw new Error(`${provider}:${index} cannot be used: ${(error as Error).message.trim()}${provider === 'cpu' ? '' : '; bagelgraph devices says what is missing'}`, { cause: error });
+  }
   return { answerTo: (call) => answerTo(device, staging, call), terminate: () => device.terminate() };
 }
 

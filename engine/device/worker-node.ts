@@ -21,6 +21,8 @@ export class NodeBackend implements Backend {
   readonly #sessions = new Map<number, Loaded>();
 
   constructor(options: WorkerOptions, staging: Staging) {
+    // its binding brings every output to the CPU and copies row buffers there
+    if (options.provider !== 'cpu') throw new Error(`${options.provider}:${options.index} needs the native backend: npm run build:native (bagelgraph devices says what else is missing)`);
     this.#options = options;
     this.#staging = staging;
   }
@@ -94,7 +96,7 @@ export class NodeBackend implements Backend {
   }
 }
 
-function sessionOptions({ expandWeights = true, packWeights = true, keepScratch = true }: ProgramOptions, { provider, index, threads }: WorkerOptions): InferenceSession.SessionOptions {
+function sessionOptions({ expandWeights = true, packWeights = true, keepScratch = true }: ProgramOptions, { threads }: WorkerOptions): InferenceSession.SessionOptions {
   const session: Record<string, string> = {
     // external data locations are absolute paths without the leading slash
     model_external_initializers_file_folder_path: '/',
@@ -106,7 +108,7 @@ function sessionOptions({ expandWeights = true, packWeights = true, keepScratch 
   // with constant folding a half-precision weight and its Cast become a float32 copy in memory
   if (!expandWeights) extra['optimization'] = { disable_specified_optimizers: 'ConstantFolding;FuseFp16InitializerToFp32NodeTransformer' };
   return {
-    executionProviders: [provider === 'cpu' ? 'cpu' : { name: provider, deviceId: index }], intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: 'sequential',
+    executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: 'sequential',
     // 'all' reorders convolutions: within 3e-7 of the unoptimised graph, measured
     graphOptimizationLevel: 'all', enableCpuMemArena: keepScratch, extra,
   };
