@@ -46,7 +46,7 @@ async function openDevices(args: CommandArguments): Promise<Devices> {
 }
 
 function lazyDevices(args: CommandArguments): Devices {
-  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes }) => [name, budgeted(lazyDevice(name, open, budgetBytes))]));
+  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes }) => [name, lazyDevice(name, open, budgetBytes)]));
 }
 
 function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; readonly budgetBytes: number | undefined; open(): Promise<Device & Port> }[] {
@@ -58,7 +58,7 @@ function deviceOpeners({ options }: CommandArguments): readonly { readonly name:
     name,
     budgetBytes: budgets.get(name),
     async open() {
-      const device = await openProcessDevice({ name, provider, index, threads });
+      const device = budgeted(await openProcessDevice({ name, provider, index, threads }), budgets.get(name));
       return debugLevel >= 2 ? logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`)) : device;
     },
   }));

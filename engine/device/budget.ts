@@ -13,9 +13,8 @@ interface Loaded {
   fed: number;
 }
 
-/** `device.budgetBytes` is kept: load, write, accept and run reject with an OutOfBudgetError that has the numbers, before anything is done. */
-export function budgeted(device: Device & Port): Device & Port {
-  const { budgetBytes } = device;
+/** Load, write and run reject with an OutOfBudgetError that has the numbers, before anything is done, where the device would pass its budget. */
+export function budgeted(device: Device & Port, budgetBytes: number | undefined): Device & Port {
   return budgetBytes === undefined ? device : new BudgetedDevice(device, budgetBytes);
 }
 
@@ -118,7 +117,7 @@ class BudgetedDevice implements Device, Port {
     this.#forgetLost();
     const weightBytes = [...this.#sessions.values()].reduce((sum, { forecast }) => sum + residentBytes(forecast), 0);
     if (weightBytes + this.#valueBytes + bytes <= this.budgetBytes || bytes === 0) return;
-    throw new OutOfBudgetError(this.name, `${this.name} may use ${bytesText(this.budgetBytes)} and holds ${bytesText(weightBytes)} of weights and ${bytesText(this.#valueBytes)} of values: the ${bytesText(bytes)} ${what} do not fit`);
+    throw new OutOfBudgetError(this.name, `${this.name} may use ${bytesText(this.budgetBytes)} and holds ${bytesText(weightBytes)} of weights and ${bytesText(this.#valueBytes)} of values: the ${bytesText(bytes)} ${what} do not fit: make it smaller, share it over more devices, or raise --memory`);
   }
 }
 

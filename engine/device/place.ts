@@ -27,10 +27,11 @@ export function threadsPerDevice(devices: number, cores = availableParallelism()
   return Math.max(1, Math.floor(cores / devices));
 }
 
-/** Bytes by device: as given, else an equal share of this machine's memory, of which a tenth is left to the host. */
+/** Bytes by device: as given, else, for CPUs, an equal share of this machine's memory, of which a tenth is left to the host. A GPU says itself when it is full. */
 export function budgetsOf(names: readonly string[], given: ReadonlyMap<string, number> = new Map()): ReadonlyMap<string, number> {
-  const share = (cpuMemoryBytes() * 0.9) / names.length;
-  return new Map(names.map((name) => [name, given.get(name) ?? share]));
+  const isOnCpu = (name: string) => name.startsWith('cpu:');
+  const share = (cpuMemoryBytes() * 0.9) / names.filter(isOnCpu).length;
+  return new Map(names.flatMap((name) => (given.has(name) || isOnCpu(name) ? [[name, given.get(name) ?? share] as const] : [])));
 }
 
 /** Bytes that devices on the CPU may use: the machine's memory, or less where a container says so. */

@@ -4,7 +4,7 @@ import type { Device, Feed, Fetch, Forecaster, Handle, Held, Session } from '../
 import { isSpread } from '../../engine/device/spread.ts';
 import { encodeModel } from '../../engine/onnx/protobuf.ts';
 import { dumpPart } from '../../engine/onnx/dump.ts';
-import type { Part } from '../../engine/onnx/expr.ts';
+import type { Part, WeightRef } from '../../engine/onnx/expr.ts';
 import type { Tensor } from '../../engine/tensor/tensor.ts';
 
 export interface ModelOptions {
@@ -53,9 +53,15 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part) }, forecast: this.forecast(part) });
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part) }, forecast: { ...this.forecast(part), mappedBytes: this.#mappedBytes(part) } });
     this.#loaded.add(session);
     return session;
+  }
+
+  /** Of the weights, what stays pages of its file. */
+  #mappedBytes(part: Part): number {
+    const stays = this.#isMapped(part) ? () => true : this.expandsWeights ? () => false : ({ dtype }: WeightRef) => dtype === 'float16' || dtype === 'bfloat16';
+    return part.weights.filter(stays).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   #isMapped({ weights }: Part): boolean {

@@ -13,6 +13,8 @@ export interface Placement {
   readonly strategy: Strategy;
   /** Devices that share the language model, in order; none = all there are. */
   readonly devices: readonly string[];
+  /** Split layers: how the layers are shared among the devices; absent = evenly. */
+  readonly shares?: readonly number[];
   /** Where the vision tower and the autoencoder run; nothing = where the node is. */
   readonly vision?: string;
   readonly autoencoder?: string;
@@ -21,13 +23,9 @@ export interface Placement {
 export const onOneDevice: Placement = { strategy: 'one device', devices: [] };
 
 /** How many blocks of layers the language model must at least be cut into. */
-export function blocksOf({ strategy, devices }: Placement): number {
-  return strategy === 'split layers' ? Math.max(2, devices.length) : 1;
-}
-
-/** How many whole language models are held at once. */
-export function replicasOf({ strategy, devices }: Placement): number {
-  return strategy === 'parallel branches' ? Math.max(1, devices.length) : 1;
+export function blocksOf({ strategy, devices, shares }: Placement): number {
+  if (strategy !== 'split layers' || devices.length === 1) return 1;
+  return Math.max(2, shares === undefined ? devices.length : shares.reduce((sum, share) => sum + share, 0));
 }
 
 /** `cpu:0, cpu:1` → names. Throws a UserError where one is given twice. */
@@ -45,23 +43,27 @@ export function checkPlacement({ devices, vision, autoencoder }: Placement, open
   }
 }
 
-/** Index of the block that a piece of the language model belongs to, of `blocks` with as many layers each as can be. */
-export function blockOf(cuts: Pick<Cuts, 'llm'>, index: number, blocks: number): number {
+/** Index of the block that a piece of the language model belongs to, where blocks have layers in these shares. */
+export function blockOf(cuts: Pick<Cuts, 'llm'>, index: number, shares: readonly number[]): number {
   const layers = cuts.llm.at(-1)!.end;
   const { first, end } = cuts.llm[index]!;
-  return Math.min(blocks - 1, Math.floor((((first + end) / 2) * blocks) / layers));
+  const whole = shares.reduce((sum, share) => sum + share, 0);
+  let before = 0;
+  const found = shares.findIndex((share) => (before += share) * layers > ((first + end) / 2) * whole);
+  return found < 0 ? shares.length - 1 : found;
 }
 
 /** What model code needs to run on these devices: `home` is where the node was placed. */
 export function placedWork(work: Work, placement: Placement, cuts: Pick<Cuts, 'llm'>, devices: Devices): Work {
   checkPlacement(placement, devices);
   const shared = placement.devices.length > 0 ? placement.devices : [...devices.keys()];
+  const shares = placement.shares ?? shared.map(() => 1);
   const at = (home: string): Work => ({
     ...work,
     device: spread(devices, home, (program) => {
       const [kind, rest = ''] = program.split(':') as [string, string?];
       if (placement.strategy === 'split layers') {
-        if (kind === 'llm') return shared[blockOf(cuts, Number(rest), shared.length)];
+        if (kind === 'llm') return shared[blockOf(cuts, Number(rest), shares)];
         if (firstParts.has(kind)) return shared[0];
         if (lastParts.has(kind)) return shared.at(-1);
       }
@@ -71,9 +73,9 @@ export function placedWork(work: Work, placement: Placement, cuts: Pick<Cuts, 'l
   });
   const home = work.device.name;
   if (placement.strategy !== 'parallel branches' || shared.length < 2) return at(home);
-  // the node's own device takes the first branch
-  const order = [home, ...shared.filter((name) => name !== home)];
-  return { ...at(home), branches: order.map(at) };
+  // the node's own device takes the first branch, if it has a model
+  const order = shared.includes(home) ? [home, ...shared.filter((name) => name !== home)] : shared;
+  return { ...at(order[0]!), branches: order.map(at) };
 }
 
 /** What feeds the first layers, and what reads the last. */

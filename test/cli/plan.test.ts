@@ -52,6 +52,21 @@ describe('plan', () => {
     expect(stdout).toMatch(/Share the layers over more devices/);
   });
 
+  test('a run that would not fit is refused at its node with the numbers, and 16-bit weights that stay in their file need little', async () => {
+    const folder = await folderWith({});
+    const { code, stderr } = await bagelgraph(folder, 'run', workflow('text-to-image'), '--memory', 'cpu:0=0.004', '--output', 'made', '--quiet');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/BAGEL Decode Latent.*cpu:0 may use 4\.0 MB and holds 0 bytes of weights and [\d.]+ MB of values: the [\d.]+ MB at work in decoder:0 do not fit/);
+    expect((await bagelgraph(folder, 'run', workflow('text-to-image'), '--memory', 'cpu:0=0.03', '--output', 'made', '--quiet', '--set', '2.steps=3')).code).toBe(0);
+  });
+
+  test('auto: a model on each of two devices; layers split where only both together have room', async () => {
+    const folder = await folderWith({});
+    const wide = await plan(folder, 'text-to-image', '--devices', 'cpu:0,cpu:1');
+    const llm = (made: Plan) => made.devices.map(({ parts }) => parts.filter(({ part }) => part.startsWith('llm:')).map(({ part }) => part));
+    expect(llm(wide.plan)).toEqual([['llm:0'], ['llm:0']]);
+  });
+
   test('a wrong --memory names the devices', async () => {
     const folder = await folderWith({});
     const { code, stderr } = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--memory', 'gpu=4');

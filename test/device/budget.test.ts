@@ -15,7 +15,7 @@ const forecast = (weightBytes: number, scratchBytes: number, mappedBytes = 0): F
 
 let device: Device;
 beforeEach(() => {
-  device = budgeted(lazyDevice('cpu:0', () => openProcessDevice({ name: 'cpu:0', provider: 'cpu' }), 160));
+  device = budgeted(lazyDevice('cpu:0', () => openProcessDevice({ name: 'cpu:0', provider: 'cpu' })), 160);
 });
 afterEach(() => device.close());
 
@@ -48,7 +48,7 @@ describe('a budget of 160 bytes', () => {
 });
 
 test('a lazy device hands its tensors to another without the host', async () => {
-  const open = (name: string) => budgeted(lazyDevice(name, () => openProcessDevice({ name, provider: 'cpu' }), 1e6));
+  const open = (name: string) => budgeted(lazyDevice(name, () => openProcessDevice({ name, provider: 'cpu' })), 1e6);
   const [from, to] = [open('cpu:0'), open('cpu:1')];
   expect(isPort(from) && isPort(to)).toBe(true);
   const { handle, bytes } = await move(await from.write(float32([2], [1, 2])), from, to);

@@ -1,25 +1,17 @@
 // Nodes that open models: Bagel.Load and Bagel.LoadVAE. Parts are loaded when they are first used.
 import { stat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Devices } from '../../../engine/device/device.ts';
-import { cpuMemoryBytes } from '../../../engine/device/place.ts';
-import { defineNode, type Environment, type Files } from '../../../engine/graph/node.ts';
+import { defineNode, type Environment, type Files, type NodeContext } from '../../../engine/graph/node.ts';
 import { BOOLEAN, COMBO, STRING } from '../../../engine/graph/types.ts';
-import { refsOf } from '../../../engine/onnx/ops.ts';
-import { sizeOf } from '../../../engine/tensor/tensor.ts';
 import { Autoencoder } from '../autoencoder.ts';
 import { BagelModel } from '../bagel-model.ts';
-import { checkPlacement, readDeviceList, replicasOf, strategies, type Placement, type Strategy } from '../placement.ts';
+import { choosePlacement, type Choice } from '../choose-placement.ts';
+import { modelBytes } from '../model-bytes.ts';
+import { checkPlacement, readDeviceList, strategies, type Strategy } from '../placement.ts';
 import { BAGEL_MODEL, VAE } from '../types.ts';
 import { openAutoencoder } from '../weights/autoencoder-file.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { findModel, findSimilarAutoencoder, findSimilarModel, listModels, openModel, type Found } from '../weights/installed.ts';
-
-/** Bytes of all weights as they are computed with: quantised ones as stored, others as float32. */
-function expandedBytes(folder: ModelFolder): number {
-  const stored = [...folder.llm.values(), ...folder.vae.values()];
-  return stored.reduce((sum, weight) => sum + ('scales' in weight ? refsOf(weight).reduce((bytes, ref) => bytes + ref.bytes, 0) : sizeOf(weight.shape) * 4), 0);
-}
 
 /** Names, sizes and times of the files of a model folder, or of those beside a model that is one file. */
 async function stampOf(location: string): Promise<string> {
@@ -43,17 +35,17 @@ interface PlacementValues {
   readonly autoencoder_device?: string | undefined;
 }
 
-/** Throws a UserError where a device is not open. */
-function placementOf(values: PlacementValues, open: Devices): Placement {
+/** The placement the user asked for, or the fastest that fits. Throws a UserError where a device is not open or nothing fits. */
+function placementOf(folder: ModelFolder, values: PlacementValues, { device: home, devices: open }: NodeContext): Choice {
   const [vision, autoencoder] = [values.vision_device?.trim() ?? '', values.autoencoder_device?.trim() ?? ''];
   const named = readDeviceList(values.devices ?? '');
-  const placement = {
-    strategy: (values.placement ?? 'one device') as Strategy,
-    devices: named.length > 0 ? named : [...open.keys()],
-    ...(vision === '' ? {} : { vision }), ...(autoencoder === '' ? {} : { autoencoder }),
-  };
-  checkPlacement(placement, open);
-  return placement;
+  const strategy = (values.placement ?? 'auto') as Strategy | 'auto';
+  const elsewhere = { ...(vision === '' ? {} : { vision }), ...(autoencoder === '' ? {} : { autoencoder }) };
+  checkPlacement({ strategy: 'one device', devices: named, ...elsewhere }, open);
+  const names = named.length > 0 ? named : [...open.keys()];
+  const ordered = strategy === 'split layers' || !names.includes(home.name) ? names : [home.name, ...names.filter((name) => name !== home.name)];
+  const rooms = (strategy === 'one device' ? [home.name] : ordered).map((name) => ({ name, budgetBytes: open.get(name)!.budgetBytes ?? Infinity }));
+  return choosePlacement(folder.name, { strategy, rooms, ...elsewhere }, (expand) => modelBytes(folder, expand));
 }
 
 export const load = defineNode({
@@ -66,8 +58,8 @@ export const load = defineNode({
     strict: { type: BOOLEAN, default: false, optional: true, ui: { tooltip: 'Refuse tensors that the model does not know.' } },
     similar: { type: BOOLEAN, default: false, optional: true, ui: { tooltip: 'If no model has this name, take the installed one that is most like it, and say so.' } },
     placement: {
-      type: COMBO, default: 'one device', choices: [...strategies], optional: true,
-      ui: { tooltip: 'Over several devices: blocks of layers on each (when one cannot hold the model), or a whole model on each that share the branches of guidance (faster).' },
+      type: COMBO, default: 'auto', choices: ['auto', ...strategies], optional: true,
+      ui: { tooltip: 'Over several devices: blocks of layers on each (when one cannot hold the model), or a whole model on each that share the branches of guidance (faster). auto: the fastest that fits.' },
     },
     devices: { type: STRING, default: '', optional: true, ui: { tooltip: 'Which devices share the model, such as cpu:0,cpu:1; nothing = all that are open.' } },
     vision_device: { type: STRING, default: '', optional: true, ui: { tooltip: 'Where pictures are looked at; nothing = where the node is.' } },
@@ -80,12 +72,12 @@ export const load = defineNode({
   },
   fingerprint: ({ model, similar }, env) => modelAt(String(model), similar === true, env.files).then((found) => stampOf(found.path)).catch(() => null),
   async run({ model, strict, similar, ...placed }, context) {
-    const placement = placementOf(placed, context.devices);
     const found = await modelAt(model, similar, context.files);
     if (found.notice !== undefined) context.notice(found.notice);
     const folder = await openModel(found.path, { strict: strict ?? false });
     for (const warning of folder.warnings) context.notice(warning);
-    const expandWeights = expandedBytes(folder) * 1.2 * replicasOf(placement) < cpuMemoryBytes();
+    const { placement, expandWeights, description } = placementOf(folder, placed, context);
+    if (context.devices.size > 1 && (placed.placement ?? 'auto') === 'auto') context.notice(`${folder.name} is placed by itself: ${description}`);
     if (!expandWeights) context.notice(`${folder.name} does not fit in memory as float32, so its 16-bit weights stay mapped and every pass casts them: slow. Importing it to int8 or int4 helps.`);
     return [new BagelModel(folder, { expandWeights, placement })];
   },
