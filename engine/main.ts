@@ -8,6 +8,7 @@ import { asksForJson, reportError, watchOutput } from './cli/failure.ts';
 import { packageRoot } from './cli/folders.ts';
 import { createHost } from './cli/host.ts';
 import { devicesCommand } from './cli/devices.ts';
+import { providerCommand } from './cli/provider.ts';
 import { infoCommands } from './cli/info.ts';
 import { customNodeFolders, loadOtherPacks, loadPacks, type LoadedPack } from './cli/packs.ts';
 import { planCommand } from './cli/plan.ts';
@@ -72,7 +73,7 @@ function customFolders(words: readonly string[]): readonly string[] {
 
 function collectCommands(packs: readonly LoadedPack[]): Map<string, HostCommand> {
   const commands = new Map<string, HostCommand>();
-  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, planCommand, convertCommand, serveCommand, devicesCommand, ...infoCommands]) {
+  for (const command of [...packs.flatMap((pack) => pack.commands ?? []), runCommand, planCommand, convertCommand, serveCommand, devicesCommand, providerCommand, ...infoCommands]) {
     if (commands.has(command.name)) throw new UsageError(`two node packs bring a command called ${command.name}: load only one of them`);
     commands.set(command.name, command);
   }

@@ -39,6 +39,7 @@ const architecture: Architecture = {
     ws: ['engine/server'],
     typebox: ['engine/server'],
     libsql: ['engine/store'],
+    yauzl: ['engine/cli'],
     '@swc/wasm-typescript': ['engine/cli'],
     vue: ['ui/app'],
     'reka-ui': ['ui/app'],

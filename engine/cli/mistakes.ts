@@ -3,7 +3,7 @@ import { FormatError } from '../formats/errors.ts';
 import { UsageError } from './arguments.ts';
 
 /** Errors of packs and folders that only concern the user are told by name, for packs are loaded by path. */
-const named = new Set(['UserError', 'UsageError', 'PictureError', 'FileFormatError', 'FilesError', 'DeviceError', 'DeviceLostError', 'ServerError', 'AbortError']);
+const named = new Set(['UserError', 'UsageError', 'PictureError', 'FileFormatError', 'FilesError', 'DeviceError', 'DeviceLostError', 'ProviderError', 'ServerError', 'AbortError']);
 
 export function isUserMistake(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
