@@ -47,7 +47,7 @@ export class SoakServer {
   async killWorker(): Promise<boolean> {
     for (const name of await readdir('/proc')) {
       const words = /^\d+$/.test(name) ? (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0') : [];
-      if (!words.some((word) => word.endsWith(path.join('device', 'worker.js'))) || !words.includes(String(this.#child?.pid))) continue;
+      if (!words.some((word) => word.endsWith(path.join('device', 'worker.js'))) || !words.some((word) => word.includes(`"hostPid":${this.#child?.pid},`))) continue;
       process.kill(Number(name), 'SIGKILL');
       return true;
     }

@@ -20,7 +20,7 @@ async function workersOf(host: number): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
     const words = /^\d+$/.test(name) ? (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0') : [];
-    if (words.some((word) => word.endsWith(path.join('device', 'worker.js'))) && words.includes(String(host))) found.push(Number(name));
+    if (words.some((word) => word.endsWith(path.join('device', 'worker.js'))) && words.some((word) => word.includes(`"hostPid":${host},`))) found.push(Number(name));
   }
   return found;
 }

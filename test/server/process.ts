@@ -67,7 +67,7 @@ export function workersOf(server: number): readonly number[] {
       return []; // it has ended
     }
   };
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => words(pid).some((word) => word.endsWith(path.join('device', 'worker.js'))) && words(pid).includes(String(server))).map(Number);
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => words(pid).some((word) => word.endsWith(path.join('device', 'worker.js'))) && words(pid).some((word) => word.includes(`"hostPid":${server},`))).map(Number);
 }
 
 /** Asks until `asked` gives something. */

@@ -227,9 +227,13 @@ test('logs are kept and sent to those who ask', async () => {
   const client = await server.connect('me');
   expect((await fetch(`${server.url}/internal/logs/subscribe`, { method: 'PATCH', body: '{"clientId":"me","enabled":true}' })).status).toBe(200);
   const { body } = await server.prompt({ 1: { class_type: 'Break', inputs: { value: 1 } }, 2: { class_type: 'PreviewAny', inputs: { source: ['1', 0] } } }, { client_id: 'me' });
-  expect((await client.until(({ type }) => type === 'logs')).data.entries[0].m).toContain('it broke');
+  expect((await client.until(({ type }) => type === 'logs')).data.entries[0].m).toContain(`prompt ${body.prompt_id} runs`);
+  expect((await client.until(({ type, data }) => type === 'logs' && data.entries[0].m.includes('it broke'))).data.entries[0].m).toContain(body.prompt_id);
   await client.end(body.prompt_id);
-  expect(await server.json('/internal/logs/raw')).toMatchObject({ entries: [{ t: expect.any(String), m: expect.stringContaining('it broke') }] });
+  const ran = await server.prompt({ 1: { class_type: 'PreviewAny', inputs: { source: 'words' } } }, { client_id: 'me' });
+  await client.end(ran.body.prompt_id);
+  const line = (text: string) => ({ t: expect.any(String), m: expect.stringContaining(text) });
+  await expect.poll(() => server.json('/internal/logs/raw')).toMatchObject({ entries: [line(`${body.prompt_id} runs`), line('it broke'), line(`${ran.body.prompt_id} runs`), line('done after')] });
   expect(await server.json('/internal/logs')).toContain('it broke');
 });
 

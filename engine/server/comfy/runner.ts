@@ -198,6 +198,8 @@ export class PromptRunner {
     const run = this.#runs.get(prompt)!;
     const { promptId } = prompt;
     const { store, log } = this.#options;
+    const start = performance.now();
+    log(`prompt ${promptId} runs`, { run: promptId });
     let messages = this.#messages(prompt, undefined);
     let result: RunResult | undefined;
     let broken: unknown;
@@ -215,6 +217,8 @@ export class PromptRunner {
     }
     await messages.drained();
     if (result?.failure !== undefined) log(`prompt ${promptId}: ${result.failure.message}`, { run: promptId, level: 'warn', node: result.failure.node });
+    const ms = Math.round(performance.now() - start);
+    if (result?.failure === undefined && broken === undefined) log(`prompt ${promptId}: ${result?.status === 'interrupted' ? 'stopped' : 'done'} after ${(ms / 1000).toFixed(2)} s`, { run: promptId, ms });
     if (run.isPutBack && result?.status === 'interrupted') return store.requeue(promptId);
     this.#end(promptId, result, broken, messages);
   }

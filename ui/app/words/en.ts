@@ -50,6 +50,7 @@ export const en = {
   'panel.queue': 'Queue',
   'panel.results': 'Results',
   'panel.log': 'Log',
+  'panel.log-empty': 'The server has written nothing yet.',
   'panel.toggle-left': 'Show or hide the left panel',
   'panel.toggle-right': 'Show or hide the right panel',
   'panel.toggle-log': 'Show or hide the log',

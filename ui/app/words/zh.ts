@@ -51,6 +51,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'panel.queue': '队列',
   'panel.results': '结果',
   'panel.log': '日志',
+  'panel.log-empty': '服务器尚未写下任何内容。',
   'panel.toggle-left': '显示或隐藏左侧面板',
   'panel.toggle-right': '显示或隐藏右侧面板',
   'panel.toggle-log': '显示或隐藏日志',
