@@ -3,6 +3,7 @@
 import { bytesOf, zeros, type Shape, type Tensor } from '../tensor/tensor.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { residentBytes, shapeOf } from './budget.ts';
+import type { Clock } from './clock.ts';
 import type { Device, DeviceStats, Feed, Fetch, Forecaster, Handle, Held, Program, Session } from './device.ts';
 import { DeviceError } from './errors.ts';
 import { Ledger } from './ledger.ts';
@@ -19,6 +20,17 @@ export interface Tally {
   scratchBytes: number;
 }
 
+/** How fast a device is, for plans. */
+export interface Pace {
+  readonly clock: Clock;
+  /** Floating-point operations a second in products of many rows. */
+  readonly flops: number;
+  /** Bytes a second that a product of one row reads. */
+  readonly bytes: number;
+  /** Bytes a second between host or devices. */
+  readonly transferBytes: number;
+}
+
 export class DryDevice implements Device {
   readonly name: string;
   readonly budgetBytes?: number;
@@ -28,11 +40,17 @@ export class DryDevice implements Device {
   movedOut = 0;
   /** Most bytes in handles at once. */
   peakBytes = 0;
+  /** Seconds that it has computed or handed over. */
+  busySeconds = 0;
+  readonly #pace: Pace | undefined;
+  #freeAt = 0;
   readonly #ledger: Ledger;
   readonly #programs = new Map<number, Forecaster & { readonly name: string }>();
 
-  constructor(name: string, budgetBytes?: number) {
+  /** With a pace, calls take their time on its clock, one after another as in a worker. */
+  constructor(name: string, budgetBytes?: number, pace?: Pace) {
     this.name = name;
+    this.#pace = pace;
     if (budgetBytes !== undefined) this.budgetBytes = budgetBytes;
     this.#ledger = new Ledger(name);
   }
@@ -53,7 +71,6 @@ export class DryDevice implements Device {
     return Promise.resolve(this.#ledger.addSession(id, name));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a refused call rejects, as on a real device
   async run(session: Session, feeds: Readonly<Record<string, Feed>>, fetch: Readonly<Record<string, Fetch>>): Promise<Record<string, Handle | Tensor>> {
     this.#ledger.checkRun(session, feeds, fetch);
     const program = this.#programs.get(session.id)!;
@@ -64,6 +81,7 @@ export class DryDevice implements Device {
     tally.readBytes += forecast.readBytes;
     tally.scratchBytes = Math.max(tally.scratchBytes, forecast.scratchBytes);
     for (const feed of Object.values(feeds)) if (!('handle' in feed)) this.movedIn += bytesOf(feed);
+    await this.#spend(({ flops, bytes }) => Math.max(forecast.flops / flops, forecast.readBytes / bytes));
     const outputs: Record<string, Handle | Tensor> = {};
     for (const [name, how] of Object.entries(fetch)) {
       const output = forecast.outputs[name];
@@ -74,14 +92,18 @@ export class DryDevice implements Device {
     return outputs;
   }
 
-  write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle> {
-    if ('data' in tensor) this.movedIn += bytesOf(tensor);
-    return Promise.resolve(this.#hold(tensor.dtype, tensor.shape));
+  async write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle> {
+    const moved = 'data' in tensor ? bytesOf(tensor) : 0;
+    this.movedIn += moved;
+    await this.#spend(({ transferBytes }) => moved / transferBytes);
+    return this.#hold(tensor.dtype, tensor.shape);
   }
 
-  read(handle: Handle, rows?: number): Promise<Tensor> {
+  async read(handle: Handle, rows?: number): Promise<Tensor> {
     this.#ledger.check(handle, 'read');
-    return Promise.resolve(this.#give(zeros(handle.dtype, rows === undefined ? handle.shape : [rows, ...handle.shape.slice(1)])));
+    const tensor = zeros(handle.dtype, rows === undefined ? handle.shape : [rows, ...handle.shape.slice(1)]);
+    await this.#spend(({ transferBytes }) => bytesOf(tensor) / transferBytes);
+    return this.#give(tensor);
   }
 
   free(held: readonly Held[]): Promise<void> {
@@ -99,6 +121,16 @@ export class DryDevice implements Device {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Waits until what came before is done and this is. */
+  async #spend(secondsAt: (pace: Pace) => number): Promise<void> {
+    const pace = this.#pace;
+    if (pace === undefined) return;
+    const seconds = secondsAt(pace);
+    this.busySeconds += seconds;
+    this.#freeAt = Math.max(this.#freeAt, pace.clock.now) + seconds;
+    await pace.clock.until(this.#freeAt);
   }
 
   #hold(dtype: DType, shape: Shape): Handle {

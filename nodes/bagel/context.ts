@@ -48,6 +48,10 @@ export interface Work {
   readonly device: Device;
   /** Where the branches of guidance run at the same time, each with a whole model; absent = one after another on `device`. */
   readonly branches?: readonly Work[];
+  /** The same devices with the layers split over them, for a branch too many; goes with `branches`. */
+  readonly shared?: Work;
+  /** A pass keeps its device until it is done, beside one that goes over several. */
+  readonly takesTurns?: boolean;
   readonly signal?: AbortSignal;
   /** Adds one to a counter of the run. */
   count(name: string): void;
@@ -172,14 +176,14 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
     single: bool(rows === 1 && context.length > 0),
     causal: bool(layers.causal),
   };
-  const isSplit = placeOf(model, work.device).includes(',');
+  const takesTurns = work.takesTurns === true || placeOf(model, work.device).includes(',');
   const last = model.cuts.llm.length - 1;
   let stream: Stream = { und: layers.und, gen: layers.gen ?? noRows(model), made: [] };
   let leave: (() => void) | undefined;
   try {
     for (let index = 0; index <= last; index++) {
       const device = deviceOfPiece(work.device, index);
-      if (isSplit) leave ??= await model.turns.take(device.name);
+      if (takesTurns) leave ??= await model.turns.take(device.name);
       const wanted = index < last ? { und: layers.undRows > 0, gen: (layers.genRows ?? 0) > 0 } : { und: want === 'und', gen: want === 'gen' };
       const next = await runPiece(context, index, { ...shared, und: stream.und, gen: stream.gen }, wanted, layers.store, work);
       await work.device.free(stream.made);
@@ -190,7 +194,7 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
       const arrive = await departStream(stream, following, work);
       stream = { ...stream, made: [] };
       leave?.();
-      leave = isSplit ? await model.turns.take(following.name) : undefined;
+      leave = takesTurns ? await model.turns.take(following.name) : undefined;
       stream = await arrive();
     }
   } catch (error) {

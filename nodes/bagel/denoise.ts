@@ -119,18 +119,17 @@ class PassRunner {
     this.#made.push(markers);
     // Each TaylorSeer counts its own passes: branches of one context differ when guidance sets in later than the first step.
     const shares = !this.#options.taylorSeer || isGuided(1, this.#options);
+    const slots = new Map(branchNames(this.#options).map((name) => [name, shares ? this.#contexts[name].key : name]));
+    const works = worksOf(this.#work, new Set(slots.values()).size);
     const distinct = new Map<string, Branch>();
-    for (const name of branchNames(this.#options)) {
-      const slot = shares ? this.#contexts[name].key : name;
-      const branch = distinct.get(slot) ?? (await this.#open(name, distinct.size, markers));
+    for (const [name, slot] of slots) {
+      const branch = distinct.get(slot) ?? (await this.#open(name, works[distinct.size]!, markers));
       distinct.set(slot, branch);
       this.#branches.set(name, branch);
     }
   }
 
-  async #open(name: BranchName, index: number, markers: Handle): Promise<Branch> {
-    const { branches } = this.#work;
-    const work = branches?.[index % branches.length] ?? this.#work;
+  async #open(name: BranchName, work: Work, markers: Handle): Promise<Branch> {
     const { context, made } = await contextHere(this.#contexts[name], work);
     this.#made.push(...made);
     const near = await this.#bring(markers, work);
@@ -178,7 +177,8 @@ class PassRunner {
     for (const branch of branches) gens.set(branch, await this.#bring(gen, branch.work));
     const run = async (branch: Branch) => { velocities.set(branch, await this.#run(branch, gens.get(branch)!)); };
     try {
-      if (this.#overlaps) await settled(branches.map(run));
+      // a pass over several devices goes first: what it leaves to the second is then there in time
+      if (this.#overlaps) await settled([...branches].sort((a, b) => this.#places(b) - this.#places(a)).map(run));
       else for (const branch of branches) await run(branch);
     } catch (error) {
       await this.#work.device.free([...velocities.values()]);
@@ -191,6 +191,10 @@ class PassRunner {
 
   get #overlaps(): boolean {
     return this.#work.branches !== undefined || placeOf(this.#model, this.#work.device).includes(',');
+  }
+
+  #places({ work }: Branch): number {
+    return placeOf(this.#model, work.device).split(',').length;
   }
 
   async #bring(handle: Handle, { device }: Work): Promise<Handle> {
@@ -214,6 +218,14 @@ class PassRunner {
     const layers = { und: { handle: markers }, undRows: 2, gen: { handle: gen }, genRows: tokens, positions, causal: false };
     return (await runLayers(context, layers, 'gen', work))!;
   }
+}
+
+/** Where `count` branches run: evenly on the devices that share them; those too many have their layers split over all. */
+function worksOf(work: Work, count: number): Work[] {
+  const { branches = [work], shared } = work;
+  const even = count <= branches.length || shared === undefined ? count : count - (count % branches.length);
+  const whole = even === count ? branches : branches.map((one) => ({ ...one, takesTurns: true }));
+  return Array.from({ length: count }, (_, i) => (i < even ? whole[i % whole.length]! : shared!));
 }
 
 /** Branches that a run may need. */

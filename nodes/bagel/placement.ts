@@ -24,6 +24,7 @@ export const onOneDevice: Placement = { strategy: 'one device', devices: [] };
 
 /** How many blocks of layers the language model must at least be cut into. */
 export function blocksOf({ strategy, devices, shares }: Placement): number {
+  if (strategy === 'parallel branches') return Math.max(1, devices.length); // a branch too many is shared by all
   if (strategy !== 'split layers' || devices.length === 1) return 1;
   return Math.max(2, shares === undefined ? devices.length : shares.reduce((sum, share) => sum + share, 0));
 }
@@ -58,24 +59,25 @@ export function placedWork(work: Work, placement: Placement, cuts: Pick<Cuts, 'l
   checkPlacement(placement, devices);
   const shared = placement.devices.length > 0 ? placement.devices : [...devices.keys()];
   const shares = placement.shares ?? shared.map(() => 1);
-  const at = (home: string): Work => ({
+  const at = (home: string, order: readonly string[]): Work => ({
     ...work,
     device: spread(devices, home, (program) => {
       const [kind, rest = ''] = program.split(':') as [string, string?];
-      if (placement.strategy === 'split layers') {
-        if (kind === 'llm') return shared[blockOf(cuts, Number(rest), shares)];
-        if (firstParts.has(kind)) return shared[0];
-        if (lastParts.has(kind)) return shared.at(-1);
+      if (order.length > 0) {
+        if (kind === 'llm') return order[blockOf(cuts, Number(rest), shares)];
+        if (firstParts.has(kind)) return order[0];
+        if (lastParts.has(kind)) return order.at(-1);
       }
       if (kind === 'vit' || kind === 'patches') return placement.vision;
       return autoencoderParts.has(kind) ? placement.autoencoder : undefined;
     }),
   });
   const home = work.device.name;
-  if (placement.strategy !== 'parallel branches' || shared.length < 2) return at(home);
+  if (placement.strategy === 'split layers') return at(home, shared);
+  if (placement.strategy === 'one device' || shared.length < 2) return at(home, []);
   // the node's own device takes the first branch, if it has a model
   const order = shared.includes(home) ? [home, ...shared.filter((name) => name !== home)] : shared;
-  return { ...at(order[0]!), branches: order.map(at) };
+  return { ...at(order[0]!, []), branches: order.map((name) => at(name, [])), shared: at(order[0]!, order) };
 }
 
 /** What feeds the first layers, and what reads the last. */
