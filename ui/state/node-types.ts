@@ -161,6 +161,18 @@ function readWidget(type: string, options: JsonObject, written: Json | undefined
   }
 }
 
+const pictureInputs = new WeakMap<NodeType, InputType | null>();
+
+/** The input of a node type that names an uploaded picture; undefined for types that load none. */
+export function pictureInput(type: NodeType): InputType | undefined {
+  let found = pictureInputs.get(type);
+  if (found === undefined) {
+    found = type.inputs.find(({ widget }) => widget?.kind === 'choice' && widget.upload?.accept === 'image') ?? null;
+    pictureInputs.set(type, found);
+  }
+  return found ?? undefined;
+}
+
 function uploadOf(options: JsonObject): Upload | undefined {
   const accept = (['image', 'video', 'audio'] as const).find((kind) => options.get(`${kind}_upload`) === true);
   return accept === undefined ? undefined : { accept, folder: textOf(options.get('image_folder')) ?? 'input' };

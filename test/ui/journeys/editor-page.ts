@@ -25,8 +25,8 @@ export interface EditorPage {
   drag(from: Spot, to: Spot, options?: { readonly keep?: boolean }): Promise<void>;
   /** Opens a template from the start card. */
   begin(card: string): Promise<void>;
-  /** Drops a file on the middle of the canvas. */
-  drop(name: string, mime: string, bytes: Uint8Array): Promise<void>;
+  /** Drops a file on the canvas, on its middle unless told where. */
+  drop(name: string, mime: string, bytes: Uint8Array, at?: Spot): Promise<void>;
   /** Waits until an expression holds in the page (Playwright's own waiting evaluates there, which the page's policy forbids). */
   until(expression: string, timeoutMs?: number): Promise<void>;
   /** Opens a workflow file, all of it in sight. */
@@ -104,16 +104,14 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
       await until('__bagel.doc() !== undefined');
       await ask('idle');
     },
-    async drop(name, mime, bytes) {
+    async drop(name, mime, bytes, { x, y } = { x: 700, y: 400 }) {
       const transfer = await page.evaluateHandle(({ name: called, mime: type, text }) => {
         const given = new DataTransfer();
         given.items.add(new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], called, { type }));
         return given;
       }, { name, mime, text: Buffer.from(bytes).toString('base64') });
       const target = page.locator('canvas').first();
-      await target.dispatchEvent('dragenter', { dataTransfer: transfer, clientX: 700, clientY: 400 });
-      await target.dispatchEvent('dragover', { dataTransfer: transfer, clientX: 700, clientY: 400 });
-      await target.dispatchEvent('drop', { dataTransfer: transfer, clientX: 700, clientY: 400 });
+      for (const step of ['dragenter', 'dragover', 'drop']) await target.dispatchEvent(step, { dataTransfer: transfer, clientX: x, clientY: y });
     },
     async open(text, title = 'journey') {
       await until("__bagel.isReady()");

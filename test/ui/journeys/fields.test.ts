@@ -1,6 +1,7 @@
 // Journeys 5 to 8: every kind of field by mouse and by keyboard, seeds over several runs, pictures uploaded, and texts of several lines.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import type { EditorPage } from './editor-page.ts';
 import { fields, picture } from './graphs.ts';
@@ -96,7 +97,7 @@ journeys('fields', (given) => {
     expect(await sent(3)).toBe(second);
   });
 
-  test('journey 7: a picture is uploaded by the button, and by dropping it on its node; the server has its bytes', async () => {
+  test('journey 7: a picture is uploaded by the button, shown, and read by a run; the server has its bytes', async () => {
     const { editor, server } = given;
     const { page } = editor;
     const bytes = await readFile('workflows/pictures/circle.png');
@@ -108,6 +109,40 @@ journeys('fields', (given) => {
     await expect.poll(async () => (await editor.ask('perf') as { pictureBytes: number }).pictureBytes).toBeGreaterThan(0);
     await page.keyboard.press('Control+Enter');
     await editor.untilDone(1);
+    expect(await editor.ask('jobs')).toMatchObject([{ status: 'completed' }]);
+  });
+
+  test('journey 7: a picture is dropped on its node, which shows it; no other node is made', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    const bytes = await readFile('workflows/pictures/circle.png');
+    await editor.open(picture);
+    await editor.drop('dropped.png', 'image/png', bytes, await editor.title('1'));
+    await expect.poll(async () => (await values(editor))['image']).toBe('dropped.png');
+    expect(await readFile(path.join(server.folder, 'input/dropped.png'))).toEqual(bytes);
+    await expect.poll(async () => (await editor.ask('perf') as { pictureBytes: number }).pictureBytes).toBeGreaterThan(0);
+    expect(await editor.ask('ids')).toEqual(['1', '2']);
+    await page.keyboard.press('Control+z');
+    expect((await values(editor))['image']).toBe('');
+  });
+
+  test('journey 7: a picture of the clipboard goes into the node that is selected', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.open(picture);
+    await editor.context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: server.url });
+    const other = await sharp({ create: { width: 24, height: 16, channels: 3, background: '#3060c0' } }).png().toBuffer();
+    await page.evaluate((text) => navigator.clipboard.write([new ClipboardItem({ 'image/png': new Blob([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], { type: 'image/png' }) })]), other.toString('base64'));
+    const at = await editor.title('1');
+    await page.mouse.click(at.x, at.y);
+    await page.keyboard.press('Control+v');
+    await expect.poll(async () => (await values(editor))['image']).toMatch(/png$/);
+    // the clipboard keeps pixels: browsers write a file of their own from them
+    const pasted = await sharp(path.join(server.folder, 'input', String((await values(editor))['image']))).removeAlpha().raw().toBuffer();
+    expect(pasted).toEqual(await sharp(other).raw().toBuffer());
+    expect(await editor.ask('ids')).toEqual(['1', '2']);
+    await page.keyboard.press('Control+z');
+    expect((await values(editor))['image']).toBe('');
   });
 
   test('journey 8: typing is one step; undo inside the text is its own; composed characters arrive whole', async () => {

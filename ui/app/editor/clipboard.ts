@@ -1,9 +1,10 @@
 // Copy, cut and paste over the system's clipboard, so that nodes go from one browser to another; pictures become nodes that load them.
 import { readClipboard, clipOf, writeClipboard, type Clip } from '../../state/clipboard.ts';
 import { selectNodes } from '../../state/selection.ts';
-import type { Point } from '../../state/document.ts';
+import type { NodeId, Point } from '../../state/document.ts';
 import type { Editor } from '../editor.ts';
-import { upload } from '../fields/pick-picture.ts';
+import { pictureInput } from '../../state/node-types.ts';
+import { setPicture, upload } from '../fields/pick-picture.ts';
 import { t } from '../words/words.ts';
 
 /** The text of what is selected; undefined for nothing. */
@@ -57,18 +58,26 @@ export function pasteText(editor: Editor, text: string, at: Point, withInputs = 
   return true;
 }
 
-/** A picture becomes a node that loads it; or goes into the one that is selected. */
+/** A picture goes into the node that is selected, if that loads one; else it becomes a node that does. */
 export async function pastePicture(editor: Editor, picture: Blob, name: string, at: Point): Promise<void> {
   const workspace = editor.active.value ?? editor.openBlank();
-  const saved = await upload(editor, picture, name);
-  if (saved === undefined) return;
+  const [selected, ...others] = workspace.selection.value.nodes;
   const layer = workspace.layer.value;
-  const [selected] = workspace.selection.value.nodes;
-  const target = selected === undefined ? undefined : workspace.shown.nodes[selected];
-  if (target?.type === 'LoadImage') {
-    editor.run({ kind: 'setValue', layer, node: target.id, input: 'image', value: saved });
+  const input = selected === undefined || others.length > 0 ? undefined : pictureInputOf(editor, selected);
+  if (selected !== undefined && input !== undefined) {
+    await setPicture(editor, workspace, { layer, node: selected, input }, picture, name);
     return;
   }
+  const saved = await upload(editor, picture, name);
+  if (saved === undefined) return;
   const made = editor.run({ kind: 'addNode', layer, type: 'LoadImage', at, values: { image: saved } });
   if (made?.[0]?.nodes !== undefined) editor.select(selectNodes(layer, made[0].nodes));
+}
+
+/** The input of a node of the shown layer that names a picture and is not linked. */
+export function pictureInputOf(editor: Editor, id: NodeId): string | undefined {
+  const node = editor.active.value?.shown.nodes[id];
+  const type = node && editor.types.value.get(node.type);
+  const name = type && pictureInput(type)?.name;
+  return node?.inputs.some((input) => input.name === name && input.link !== null) === true ? undefined : name;
 }

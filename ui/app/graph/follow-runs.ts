@@ -5,7 +5,7 @@ import { namedAddress, viewAddress } from '../../api/files.ts';
 import type { GraphCanvas } from '../../canvas/graph-canvas.ts';
 import type { NodeProblem } from '../../canvas/look.ts';
 import type { Layer, NodeId } from '../../state/document.ts';
-import type { InputType, NodeType } from '../../state/node-types.ts';
+import { pictureInput } from '../../state/node-types.ts';
 import type { NodeRun } from '../../state/run.ts';
 import { nodeRunAt } from '../../state/run-view.ts';
 import type { Editor } from '../editor.ts';
@@ -71,17 +71,6 @@ function chosenPicture(editor: Editor, workspace: Workspace, id: NodeId): string
   const value = input === undefined ? undefined : node.values[input.name];
   // one that is not there would only be an error in the console
   return input?.widget?.kind === 'choice' && typeof value === 'string' && input.widget.choices.includes(value) ? namedAddress(value) : undefined;
-}
-
-const pictureInputs = new WeakMap<NodeType, InputType | null>();
-
-function pictureInput(type: NodeType): InputType | undefined {
-  let found = pictureInputs.get(type);
-  if (found === undefined) {
-    found = type.inputs.find(({ widget }) => widget?.kind === 'choice' && widget.upload?.accept === 'image') ?? null;
-    pictureInputs.set(type, found);
-  }
-  return found ?? undefined;
 }
 
 /** Read through the refs, so that effects follow. */
