@@ -1,21 +1,27 @@
 // bagelgraph plan: what a workflow would take, before anything is computed. It runs on devices that only keep account (device/dry.ts).
-import type { Devices } from '../device/device.ts';
-import { DryDevice } from '../device/dry.ts';
-import { createEngine, type RunResult } from '../exec/engine.ts';
+import { Clock } from '../device/clock.ts';
+import { DryDevice, type Pace } from '../device/dry.ts';
+import { createEngine } from '../exec/engine.ts';
+import type { RunEvent } from '../exec/events.ts';
 import { openFiles } from '../exec/files.ts';
 import { toGraph } from '../formats/api.ts';
 import type { CommandArguments, Files } from '../graph/node.ts';
 import { createRegistry } from '../graph/registry.ts';
-import { table, UsageError } from './arguments.ts';
+import { UsageError } from './arguments.ts';
+import { cards, reached, readCards, type Card } from './cards.ts';
 import type { FullHost, HostCommand } from './command.ts';
 import { chooseFolders, folderOptions, modelFolders } from './folders.ts';
-import { measureSpeed, type Speed } from './measure-speed.ts';
+import { measureSpeed } from './measure-speed.ts';
 import { budgetOption, runOptions, seedOption } from './options.ts';
+import { planOf, planText, size, time, type Plan } from './plan-text.ts';
 import { describeRefusal, type Outcome } from './result.ts';
 import { changePrompt } from './run.ts';
 import { promptOf, readWorkflowFile } from './workflow.ts';
 
 const { set, seed, model, 'input-directory': input, 'node-pack': pack, devices: deviceList, threads, memory, json } = runOptions;
+
+/** Bytes a second from one worker process to another, through shared memory. */
+const processTransferBytes = 2e9;
 
 export const planCommand: HostCommand = {
   name: 'plan',
@@ -23,26 +29,77 @@ export const planCommand: HostCommand = {
   usage: 'plan WORKFLOW.json',
   options: {
     set: set!, seed: seed!, model: model!, 'input-directory': input!, 'node-pack': pack!, devices: deviceList!, threads: threads!, memory: memory!,
+    as: { type: 'string', value: 'CARDS', description: 'plan for graphics cards that are not here, such as "RTX 4090" or "2x RTX 3090"; all = a table of cards' },
     'no-measure': { type: 'boolean', description: 'do not time this machine: no estimate of the time' },
     json: json!,
   },
   async run(args, host) {
     const [file, ...rest] = args.positionals;
     if (file === undefined || rest.length > 0) throw new UsageError(`plan takes one workflow file, got ${args.positionals.length} (see bagelgraph plan --help)`);
-    const names = [...host.lazyDevices().keys()];
-    const budgets = budgetOption(args, names);
-    const devices = new Map(names.map((name) => [name, new DryDevice(name, budgets.get(name))]));
-    const planned = await dryRun(file, args, host, devices);
+    const { as } = args.options;
+    if (as === 'all') return planCards(file, args, host);
+    const isElsewhere = typeof as === 'string';
+    const planned = await dryRun(file, args, host, isElsewhere ? cardDevices(readCards(as)) : await ownDevices(args, host));
     if (typeof planned === 'number') return planned;
-    const speed = args.options['no-measure'] === true ? undefined : await measureSpeed(host.lazyDevices().values().next().value!);
-    const plan = planOf(devices, budgets, planned, speed);
-    host.stdout.write(args.options['json'] === true ? `${JSON.stringify(plan, null, 1)}\n` : planText(plan));
-    return plan.fits ? 0 : 1;
+    if ('refusal' in planned) {
+      host.stderr.write(`${planned.refusal}\n`);
+      return 1;
+    }
+    const isJson = args.options['json'] === true;
+    host.stdout.write(isJson ? `${JSON.stringify(planned, null, 1)}\n` : `${planText(planned, isElsewhere ? as : 'this machine')}${isElsewhere ? `${assumption}\n` : ''}`);
+    return planned.fits ? 0 : 1;
   },
 };
 
-/** Runs the workflow on devices that compute nothing; files are read but none is written. An exit code where the workflow is refused. */
-async function dryRun(path: string, args: CommandArguments, host: FullHost, devices: Devices): Promise<RunResult | number> {
+const assumption = `Projected from data sheets: ${reached.flops * 100} % of the dense bfloat16 operations, ${reached.bandwidth * 100} % of the memory's bandwidth. No such card was measured here.`;
+
+interface DryDevices {
+  readonly devices: ReadonlyMap<string, DryDevice>;
+  readonly clock?: Clock;
+}
+
+/** This machine's devices, as fast as they are found to be. */
+async function ownDevices(args: CommandArguments, host: FullHost): Promise<DryDevices> {
+  const names = [...host.lazyDevices().keys()];
+  const budgets = budgetOption(args, names);
+  const clock = args.options['no-measure'] === true ? undefined : new Clock();
+  const pace: Pace | undefined = clock === undefined ? undefined : { clock, transferBytes: processTransferBytes, ...(await measureSpeed(host.lazyDevices().values().next().value!)) };
+  return { devices: new Map(names.map((name) => [name, new DryDevice(name, { budgetBytes: budgets.get(name), pace })])), ...(clock === undefined ? {} : { clock }) };
+}
+
+function cardDevices({ count, card }: { readonly count: number; readonly card: Card }): DryDevices & { readonly clock: Clock } {
+  const clock = new Clock();
+  const pace: Pace = { clock, flops: card.flops * reached.flops, bytes: card.bandwidth * reached.bandwidth, transferBytes: reached.transferBytes };
+  const names = Array.from({ length: count }, (_, i) => `cuda:${i}`);
+  return { clock, devices: new Map(names.map((name) => [name, new DryDevice(name, { budgetBytes: card.bytes * reached.memory, keeps16Bit: true, pace })])) };
+}
+
+/** A line for each card; two of a kind where one is too small. */
+async function planCards(file: string, args: CommandArguments, host: FullHost): Promise<number> {
+  const rows: { readonly cards: string; readonly plan: Plan | undefined }[] = [];
+  for (const card of cards) {
+    for (const count of [1, 2]) {
+      const planned = await dryRun(file, args, host, cardDevices({ count, card }));
+      if (typeof planned === 'number') return planned;
+      const plan = 'refusal' in planned ? undefined : planned;
+      rows.push({ cards: `${count === 1 ? '' : `${count}x `}${card.name}`, plan });
+      if (plan?.fits === true) break;
+    }
+  }
+  if (args.options['json'] === true) {
+    host.stdout.write(`${JSON.stringify(rows.map((row) => ({ cards: row.cards, fits: row.plan?.fits ?? false, seconds: row.plan?.seconds, neededBytes: row.plan?.devices.map(({ neededBytes }) => neededBytes) })), null, 1)}\n`);
+    return 0;
+  }
+  const lines = rows.map(({ cards: name, plan }) => {
+    if (plan === undefined) return `| ${name} | more than it has | |`;
+    return `| ${name} | ${plan.devices.map(({ neededBytes }) => size(neededBytes)).join(' + ')} | ${plan.fits ? `about ${time(plan.seconds!)}` : 'does not fit'} |`;
+  });
+  host.stdout.write(`${['| card | needs | time |', '| --- | --- | --- |', ...lines].join('\n')}\n${assumption}\n`);
+  return 0;
+}
+
+/** Runs the workflow on devices that compute nothing; files are read but none is written. An exit code where the workflow is refused; why, where it does not fit. */
+async function dryRun(path: string, args: CommandArguments, host: FullHost, { devices, clock }: DryDevices): Promise<Plan | { readonly refusal: string } | number> {
   const registry = createRegistry(host.packs);
   const folders = chooseFolders(folderOptions(args));
   const files = withoutSaving(openFiles({ ...folders, models: modelFolders(folderOptions(args)) }));
@@ -53,79 +110,13 @@ async function dryRun(path: string, args: CommandArguments, host: FullHost, devi
   const checked = await engine.validate(toGraph(prompt).graph);
   const outcome: Outcome = { folders, prompt, isJson: args.options['json'] === true, isQuiet: true, notices, streamed: new Set(), devices: [...devices.keys()] };
   if (checked.refusal !== undefined) return describeRefusal(checked.refusal, checked.problems, outcome, host);
-  const result = await engine.run(checked, { signal: host.signal });
-  if (result.failure === undefined) return result;
+  const said: string[] = [...notices];
+  const result = await engine.run(checked, { signal: host.signal, emit: (event: RunEvent) => { if (event.kind === 'notice') said.push(event.message); } });
+  if (result.failure === undefined) return planOf(devices.values(), result.counts, said, clock?.now);
+  if (/does not fit/.test(result.failure.reason)) return { refusal: result.failure.message };
   throw new UsageError(`the plan stops at ${result.failure.message}`);
 }
 
 function withoutSaving(files: Files): Files {
   return { ...files, save: (kind, prefix, extension) => Promise.resolve({ filename: `${prefix}.${extension}`, subfolder: '', type: kind, path: '' }), checkWritable: () => Promise.resolve() };
-}
-
-export interface DevicePlan {
-  readonly device: string;
-  readonly parts: readonly { readonly part: string; readonly weightBytes: number; readonly runs: number }[];
-  readonly weightBytes: number;
-  readonly valueBytes: number;
-  readonly scratchBytes: number;
-  readonly neededBytes: number;
-  readonly budgetBytes: number;
-  readonly movedBytes: number;
-  readonly flops: number;
-  /** How long it would be busy; absent when this machine was not timed. */
-  readonly seconds?: number;
-}
-
-interface Plan {
-  readonly devices: readonly DevicePlan[];
-  readonly passes: Readonly<Record<string, number>>;
-  /** At least (all devices busy at the same time) and at most (one after another). */
-  readonly seconds?: readonly [least: number, most: number];
-  readonly fits: boolean;
-}
-
-function planOf(devices: ReadonlyMap<string, DryDevice>, budgets: ReadonlyMap<string, number>, { counts }: RunResult, speed: Speed | undefined): Plan {
-  const list = [...devices.values()].map((device) => devicePlan(device, budgets.get(device.name)!, speed));
-  const busy = list.map(({ seconds }) => seconds ?? 0);
-  return {
-    devices: list, passes: Object.fromEntries(Object.entries(counts)), fits: list.every(({ neededBytes, budgetBytes }) => neededBytes <= budgetBytes),
-    ...(speed === undefined ? {} : { seconds: [Math.max(...busy), busy.reduce((sum, one) => sum + one, 0)] as const }),
-  };
-}
-
-function devicePlan(device: DryDevice, budgetBytes: number, speed: Speed | undefined): DevicePlan {
-  const tallies = [...device.tallies.values()].filter(({ runs }) => runs > 0);
-  const sum = (of: (tally: (typeof tallies)[number]) => number) => tallies.reduce((total, tally) => total + of(tally), 0);
-  return {
-    device: device.name, parts: tallies.map(({ program, weightBytes, runs }) => ({ part: program, weightBytes, runs })),
-    weightBytes: sum(({ weightBytes }) => weightBytes), valueBytes: device.peakBytes, scratchBytes: Math.max(0, ...tallies.map(({ scratchBytes }) => scratchBytes)),
-    neededBytes: device.neededBytes, budgetBytes, movedBytes: device.movedIn + device.movedOut, flops: sum(({ flops }) => flops),
-    ...(speed === undefined ? {} : { seconds: sum(({ flops, readBytes }) => Math.max(flops / speed.flops, readBytes / speed.bytes)) }),
-  };
-}
-
-function planText({ devices, passes, seconds, fits }: Plan): string {
-  const lines = devices.flatMap((one) => [
-    `${one.device}: needs ${size(one.neededBytes)} of ${size(one.budgetBytes)}${one.neededBytes > one.budgetBytes ? '  ← does not fit' : ''}`,
-    ...table([
-      ['  weights', `${size(one.weightBytes)} in ${one.parts.length} parts: ${one.parts.filter(({ weightBytes }) => weightBytes > 0).map(({ part, weightBytes, runs }) => `${part} ${size(weightBytes)} × ${runs}`).join(', ') || 'none'}`],
-      ['  values', `${size(one.valueBytes)} at most: contexts, latents`],
-      ['  at work', `${size(one.scratchBytes)} at most, inside one part`],
-      ['  moved', `${size(one.movedBytes)} in and out`],
-      ['  computes', `${(one.flops / 1e9).toPrecision(3)} GFLOP${one.seconds === undefined ? '' : `, about ${time(one.seconds)} on this machine`}`],
-    ] as const),
-  ]);
-  const counted = Object.entries(passes).map(([name, count]) => `${name} ${count}`).join(', ');
-  return `${[
-    ...lines, ...(counted === '' ? [] : [`passes: ${counted}`]), ...(seconds === undefined ? [] : [`time: about ${time(seconds[0])}${seconds[1] > seconds[0] * 1.05 ? ` to ${time(seconds[1])}` : ''}`]),
-    ...(fits ? [] : ['It does not fit. Share the layers over more devices (--devices, and placement "split layers" in Load BAGEL), import the model to int8 or int4, or draw smaller pictures.']),
-  ].join('\n')}\n`;
-}
-
-function size(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function time(seconds: number): string {
-  return seconds < 60 ? `${seconds.toPrecision(2)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

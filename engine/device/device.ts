@@ -105,6 +105,8 @@ export interface Device {
   readonly name: string;
   /** What it may use at most: weights, values and work in progress; absent = not known. */
   readonly budgetBytes?: number;
+  /** It computes with 16-bit weights as they are, in memory of its own. */
+  readonly keeps16Bit?: boolean;
   /** Rises when the worker was lost and restarted. */
   readonly epoch: number;
   load(program: Program): Promise<Session>;

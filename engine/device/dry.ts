@@ -31,9 +31,17 @@ export interface Pace {
   readonly transferBytes: number;
 }
 
+export interface DryOptions {
+  readonly budgetBytes?: number | undefined;
+  readonly keeps16Bit?: boolean;
+  /** Calls take their time on its clock, one after another as in a worker. */
+  readonly pace?: Pace | undefined;
+}
+
 export class DryDevice implements Device {
   readonly name: string;
   readonly budgetBytes?: number;
+  readonly keeps16Bit: boolean;
   readonly tallies = new Map<string, Tally>();
   /** Bytes that came from the host or another device, and went out. */
   movedIn = 0;
@@ -47,9 +55,9 @@ export class DryDevice implements Device {
   readonly #ledger: Ledger;
   readonly #programs = new Map<number, Forecaster & { readonly name: string }>();
 
-  /** With a pace, calls take their time on its clock, one after another as in a worker. */
-  constructor(name: string, budgetBytes?: number, pace?: Pace) {
+  constructor(name: string, { budgetBytes, keeps16Bit = false, pace }: DryOptions = {}) {
     this.name = name;
+    this.keeps16Bit = keeps16Bit;
     this.#pace = pace;
     if (budgetBytes !== undefined) this.budgetBytes = budgetBytes;
     this.#ledger = new Ledger(name);

@@ -30,6 +30,7 @@ export function scoped(device: Device): Scope {
   const inner: Device = {
     ...(isPort(device) ? { send: device.send.bind(device), accept: (tensor: WireTensor) => recorded(device.accept(tensor)) } : {}),
     get name() { return device.name; },
+    ...(device.keeps16Bit === undefined ? {} : { keeps16Bit: device.keeps16Bit }),
     ...(device.budgetBytes === undefined ? {} : { budgetBytes: device.budgetBytes }),
     get epoch() { return device.epoch; },
     load: (program) => device.load(program),

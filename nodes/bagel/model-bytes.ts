@@ -24,18 +24,22 @@ const layerOf = /^language_model\.model\.layers\.(\d+)\./;
 const isVision = /^(vit_model|connector|vit_pos_embed)\b/;
 const isLast = /^(language_model\.lm_head|language_model\.model\.norm|llm2vae)\b/;
 
-/** `expand`: 16-bit weights become float32 at load; else they stay in their file and are cast in every run. */
-export function modelBytes(folder: ModelFolder, expand: boolean): ModelBytes {
+/**
+ * What becomes of weights that are not quantised. expanded: 16-bit ones become float32 at load; mapped: they stay in their file and are cast
+ * in every run; copied: into the device's own memory, as they are.
+ */
+export type Keeping = 'expanded' | 'mapped' | 'copied';
+
+export function modelBytes(folder: ModelFolder, keeping: Keeping): ModelBytes {
   const layers = Array.from({ length: folder.config.llm.layers }, () => 0);
   const others = { first: 0, last: 0, vision: 0 };
   for (const [key, weight] of folder.llm) {
-    const bytes = residentBytes(weight, expand, folder.isMapped ?? false);
+    const bytes = residentBytes(weight, keeping, folder.isMapped ?? false);
     const layer = layerOf.exec(key)?.[1];
     if (layer !== undefined) layers[Number(layer)]! += bytes;
     else others[isVision.test(key) ? 'vision' : isLast.test(key) ? 'last' : 'first'] += bytes;
   }
-  // the autoencoder is always expanded (parts.ts)
-  const autoencoder = [...folder.vae.values()].reduce((sum, weight) => sum + residentBytes(weight, expand, folder.isMapped ?? false), 0);
+  const autoencoder = [...folder.vae.values()].reduce((sum, weight) => sum + residentBytes(weight, keeping, folder.isMapped ?? false), 0);
   return { layers, ...others, autoencoder, work: workBytes(folder.config) };
 }
 
@@ -44,11 +48,11 @@ export function wholeBytes({ layers, first, last, vision, autoencoder }: ModelBy
   return layers.reduce((sum, bytes) => sum + bytes, first + last + vision + autoencoder);
 }
 
-function residentBytes(weight: StoredWeight, expand: boolean, isMapped: boolean): number {
+function residentBytes(weight: StoredWeight, keeping: Keeping, isMapped: boolean): number {
   const stored = refsOf(weight).reduce((sum, { bytes }) => sum + bytes, 0);
-  if ('scales' in weight) return stored; // packed when loaded
+  if ('scales' in weight || keeping === 'copied') return stored; // packed when loaded
   if (weight.dtype === 'float32') return isMapped ? 0 : stored;
-  return expand ? sizeOf(storedShape(weight)) * 4 : 0;
+  return keeping === 'expanded' ? sizeOf(storedShape(weight)) * 4 : 0;
 }
 
 /** Three contexts of one picture each, one pass over its rows, and one stage of the autoencoder. */

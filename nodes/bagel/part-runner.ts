@@ -53,7 +53,7 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part) }, forecast: { ...this.forecast(part), mappedBytes: this.#mappedBytes(part) } });
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part) }, forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) } });
     this.#loaded.add(session);
     return session;
   }

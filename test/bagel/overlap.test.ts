@@ -32,7 +32,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 /** Seconds on the clock of one or more drawings that begin together, each at home on the next device. */
 async function secondsOf(strategy: Strategy, options: DenoiseOptions, drawings = 1, spread = 0): Promise<number> {
   const clock = new Clock();
-  const devices = new Map(names.map((name) => [name, new DryDevice(name, undefined, { clock, flops: 1e9, bytes: 1e12, transferBytes: 1e10 })]));
+  const devices = new Map(names.map((name) => [name, new DryDevice(name, { pace: { clock, flops: 1e9, bytes: 1e12, transferBytes: 1e10 } })]));
   const model = new BagelModel(folder, { expandWeights: true, placement: { strategy, devices: names } satisfies Placement });
   const draw = async (home: string) => {
     const work: Work = placedWork({ device: devices.get(home)!, count: () => undefined }, model.placement, model.cuts, devices);

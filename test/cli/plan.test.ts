@@ -8,6 +8,8 @@ interface Plan {
   readonly devices: readonly { readonly device: string; readonly parts: readonly { part: string; runs: number }[]; readonly weightBytes: number; readonly neededBytes: number; readonly movedBytes: number; readonly flops: number }[];
   readonly passes: Readonly<Record<string, number>>;
   readonly fits: boolean;
+  readonly notices: readonly string[];
+  readonly seconds?: number;
 }
 
 const workflow = (name: string) => path.join(workflows, `${name}.json`);
@@ -60,11 +62,28 @@ describe('plan', () => {
     expect((await bagelgraph(folder, 'run', workflow('text-to-image'), '--memory', 'cpu:0=0.03', '--output', 'made', '--quiet', '--set', '2.steps=3')).code).toBe(0);
   });
 
-  test('auto: a model on each of two devices; layers split where only both together have room', async () => {
+  test('auto: a model on each of two devices, and it says so', async () => {
     const folder = await folderWith({});
     const wide = await plan(folder, 'text-to-image', '--devices', 'cpu:0,cpu:1');
     const llm = (made: Plan) => made.devices.map(({ parts }) => parts.filter(({ part }) => part.startsWith('llm:')).map(({ part }) => part));
-    expect(llm(wide.plan)).toEqual([['llm:0'], ['llm:0']]);
+    expect(llm(wide.plan)).toEqual([['llm:0', 'llm:1'], ['llm:0', 'llm:1']]);
+    expect(wide.plan.notices).toEqual([expect.stringContaining('a whole model on each device')]);
+  });
+
+  test('--as: times on cards that are not here, from the same plan; two of a kind share the branches', async () => {
+    const folder = await folderWith({});
+    const one = (await plan(folder, 'edit', '--as', 'RTX 4090')).plan;
+    const two = (await plan(folder, 'edit', '--as', '2x rtx4090')).plan;
+    expect([one, two].map(({ devices, fits }) => [devices.map(({ device }) => device), fits])).toEqual([[['cuda:0'], true], [['cuda:0', 'cuda:1'], true]]);
+    expect(two.passes).toEqual(one.passes);
+    expect(two.seconds).toBeLessThan(one.seconds!);
+    const { code, stdout } = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--as', 'all');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\| RTX 4090 \| [\d.]+ MB \| about [\d.]+ s \|/);
+    expect(stdout).toContain('Projected from data sheets: 45 % of the dense bfloat16 operations');
+    const wrong = await bagelgraph(folder, 'plan', workflow('edit'), '--as', 'Voodoo 2');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('--as is "Voodoo 2": give all, or one of RTX 3090');
   });
 
   test('a wrong --memory names the devices', async () => {

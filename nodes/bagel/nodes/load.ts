@@ -36,7 +36,7 @@ interface PlacementValues {
 }
 
 /** The placement the user asked for, or the fastest that fits. Throws a UserError where a device is not open or nothing fits. */
-function placementOf(folder: ModelFolder, values: PlacementValues, { device: home, devices: open }: NodeContext): Choice {
+function placementOf(folder: ModelFolder, values: PlacementValues, { device: home, devices: open }: NodeContext): Choice & { readonly keeps16Bit: boolean } {
   const [vision, autoencoder] = [values.vision_device?.trim() ?? '', values.autoencoder_device?.trim() ?? ''];
   const named = readDeviceList(values.devices ?? '');
   const strategy = (values.placement ?? 'auto') as Strategy | 'auto';
@@ -45,7 +45,9 @@ function placementOf(folder: ModelFolder, values: PlacementValues, { device: hom
   const names = named.length > 0 ? named : [...open.keys()];
   const ordered = strategy === 'split layers' || !names.includes(home.name) ? names : [home.name, ...names.filter((name) => name !== home.name)];
   const rooms = (strategy === 'one device' ? [home.name] : ordered).map((name) => ({ name, budgetBytes: open.get(name)!.budgetBytes ?? Infinity }));
-  return choosePlacement(folder.name, { strategy, rooms, ...elsewhere }, (expand) => modelBytes(folder, expand));
+  const keeps16Bit = rooms.every(({ name }) => open.get(name)!.keeps16Bit);
+  const choice = choosePlacement(folder.name, { strategy, rooms, ...elsewhere }, (expand) => modelBytes(folder, keeps16Bit ? 'copied' : expand ? 'expanded' : 'mapped'));
+  return { ...choice, keeps16Bit };
 }
 
 export const load = defineNode({
@@ -76,10 +78,10 @@ export const load = defineNode({
     if (found.notice !== undefined) context.notice(found.notice);
     const folder = await openModel(found.path, { strict: strict ?? false });
     for (const warning of folder.warnings) context.notice(warning);
-    const { placement, expandWeights, description } = placementOf(folder, placed, context);
+    const { placement, expandWeights, description, keeps16Bit } = placementOf(folder, placed, context);
     if (context.devices.size > 1 && (placed.placement ?? 'auto') === 'auto') context.notice(`${folder.name} is placed by itself: ${description}`);
     if (!expandWeights) context.notice(`${folder.name} does not fit in memory as float32, so its 16-bit weights stay mapped and every pass casts them: slow. Importing it to int8 or int4 helps.`);
-    return [new BagelModel(folder, { expandWeights, placement })];
+    return [new BagelModel(folder, { expandWeights: expandWeights && !keeps16Bit, placement })];
   },
 });
 
