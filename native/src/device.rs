@@ -1,7 +1,8 @@
 //! One device of ONNX Runtime: where its tensors lie, how bytes get there and back, and how sessions for it are made.
 
-use crate::onnx::{Allocator, Env, Graph, MemoryInfo, Outcome, PackedWeights, SessionOptions, Value, call};
+use crate::onnx::{Allocator, Env, Graph, MemoryInfo, Outcome, SessionOptions, Value, call};
 use crate::tensor::{Element, Tensor};
+use crate::weights::{SessionWeights, SharedWeights};
 use ort::sys;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -21,7 +22,7 @@ pub struct LoadOptions {
 pub struct Device {
     // dropped in this order: sessions before the environment
     copier: Option<Copier>,
-    packed: PackedWeights,
+    shared: SharedWeights,
     place: MemoryInfo,
     host: MemoryInfo,
     env: Env,
@@ -42,7 +43,7 @@ impl Device {
         if let (Provider::Cpu, Some(bytes)) = (provider, limit_bytes) {
             env.share_arena(&place, bytes)?;
         }
-        let mut device = Device { copier: None, packed: PackedWeights::new()?, place, host: MemoryInfo::host()?, env, provider, index, threads, limit_bytes };
+        let mut device = Device { copier: None, shared: SharedWeights::default(), place, host: MemoryInfo::host()?, env, provider, index, threads, limit_bytes };
         if provider != Provider::Cpu {
             device.copier = Some(Copier::new(&device)?);
         }
@@ -57,8 +58,17 @@ impl Device {
         &self.host
     }
 
-    pub fn load(&self, model: &[u8], options: LoadOptions) -> Outcome<Graph> {
-        Graph::load(&self.env, model, &self.session_options(options)?, &self.packed)
+    /// The weights are to live as long as the graph.
+    pub fn load(&self, model: &[u8], options: LoadOptions) -> Outcome<(Graph, Option<SessionWeights>)> {
+        let settings = self.session_options(options)?;
+        // elsewhere weights are copied to the device, and nothing of them stays here
+        let shares = self.provider == Provider::Cpu && options.packs_weights;
+        let weights = if shares { self.shared.give(model, &settings, &self.place)? } else { None };
+        let graph = Graph::load(&self.env, model, &settings, weights.as_ref().map(|weights| &*weights.packed))?;
+        if let Some(weights) = &weights {
+            weights.release_pages();
+        }
+        Ok((graph, weights))
     }
 
     fn session_options(&self, LoadOptions { expands_weights, packs_weights, keeps_scratch }: LoadOptions) -> Outcome<SessionOptions> {
@@ -141,7 +151,7 @@ const IDENTITY: &[u8] = b"\x08\x0a\x42\x02\x10\x15\x3a\x3c\
 
 impl Copier {
     fn new(device: &Device) -> Outcome<Copier> {
-        let graph = device.load(IDENTITY, LoadOptions { expands_weights: true, packs_weights: true, keeps_scratch: true })?;
+        let (graph, _) = device.load(IDENTITY, LoadOptions { expands_weights: true, packs_weights: true, keeps_scratch: true })?;
         Ok(Copier { allocator: graph.allocator(&device.place)?, graph })
     }
 

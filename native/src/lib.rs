@@ -7,4 +7,5 @@ mod payload;
 mod session;
 mod store;
 mod tensor;
+mod weights;
 mod worker;

@@ -157,9 +157,12 @@ impl PackedWeights {
 }
 
 impl Graph {
-    pub fn load(env: &Env, model: &[u8], options: &SessionOptions, packed: &PackedWeights) -> Outcome<Graph> {
+    pub fn load(env: &Env, model: &[u8], options: &SessionOptions, packed: Option<&PackedWeights>) -> Outcome<Graph> {
         let mut graph = null_mut();
-        call!(CreateSessionFromArrayWithPrepackedWeightsContainer(env.0, model.as_ptr().cast(), model.len(), options.0, packed.0, &mut graph))?;
+        match packed {
+            Some(packed) => call!(CreateSessionFromArrayWithPrepackedWeightsContainer(env.0, model.as_ptr().cast(), model.len(), options.0, packed.0, &mut graph))?,
+            None => call!(CreateSessionFromArray(env.0, model.as_ptr().cast(), model.len(), options.0, &mut graph))?,
+        }
         Ok(Graph(graph))
     }
 

@@ -3,6 +3,7 @@
 use crate::device::{Device, LoadOptions};
 use crate::onnx::{Graph, Outcome, RunOptions, call, element_and_sides};
 use crate::tensor::{Element, Tensor};
+use crate::weights::SessionWeights;
 use ort::sys;
 use std::ffi::{CStr, CString};
 use std::ptr::{null, null_mut};
@@ -21,7 +22,10 @@ pub enum Dim {
 }
 
 pub struct Session {
+    // before the weights it reads
     graph: Graph,
+    #[expect(dead_code, reason = "held for its drop")]
+    weights: Option<SessionWeights>,
     pub inputs: Vec<Edge>,
     pub outputs: Vec<Edge>,
 }
@@ -38,14 +42,14 @@ type TypeOf = unsafe extern "system" fn(*const sys::OrtSession, usize, *mut *mut
 
 impl Session {
     pub fn load(device: &Device, model: &[u8], options: LoadOptions) -> Outcome<Session> {
-        let graph = device.load(model, options)?;
+        let (graph, weights) = device.load(model, options)?;
         let (mut inputs, mut outputs) = (0, 0);
         call!(SessionGetInputCount(graph.0, &mut inputs))?;
         call!(SessionGetOutputCount(graph.0, &mut outputs))?;
         let api = ort::api();
         let inputs = (0..inputs).map(|i| edge(&graph, i, api.SessionGetInputName, api.SessionGetInputTypeInfo)).collect::<Outcome<_>>()?;
         let outputs = (0..outputs).map(|i| edge(&graph, i, api.SessionGetOutputName, api.SessionGetOutputTypeInfo)).collect::<Outcome<_>>()?;
-        Ok(Session { graph, inputs, outputs })
+        Ok(Session { graph, weights, inputs, outputs })
     }
 
     /// Gives the outputs that `fetch` names by index, in its order, each in memory that no input shares.

@@ -164,6 +164,9 @@ impl NativeDevice {
                 let session = lock(&state.sessions).remove(id);
                 drop(session);
             }
+            if !sessions.is_empty() {
+                trim_heap();
+            }
             Ok(())
         })
     }
@@ -265,6 +268,16 @@ fn edge_form(edge: &Edge) -> EdgeForm {
     });
     EdgeForm { name: edge.name_text(), dtype: edge.element.name.to_owned(), dims: dims.collect() }
 }
+
+/// The C library keeps freed blocks of many megabytes for later: those of a session are too many to keep.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn trim_heap() {
+    // SAFETY: takes no pointers
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn trim_heap() {}
 
 /// A poisoned lock means that a call died in the middle: what it left is still whole, as each change is one insertion.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,12 @@
 // What the add-on can that onnxruntime-node cannot, and that it gives the same bits.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Device, Handle } from '../../engine/device/device.ts';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+import type { Device, Handle, Session } from '../../engine/device/device.ts';
 import { AbortError, DeviceError } from '../../engine/device/errors.ts';
 import { defaultBackend, runtimeLibrary, whyNotNative } from '../../engine/device/native.ts';
 import { openProcessDevice, type ProcessDeviceOptions } from '../../engine/device/process.ts';
@@ -18,6 +21,9 @@ async function device(options: Partial<ProcessDeviceOptions> = {}): Promise<Devi
   return opened;
 }
 afterEach(async () => { await Promise.all(devices.splice(0).map((one) => one.close())); });
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bagelgraph-test-')));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const row = (value: number): Tensor => float32([1, 4], new Float32Array(4).fill(value));
 const waves = (shape: readonly number[], step = 0.37): Tensor => float32([...shape], Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * step) * (1 + (i % 7))));
@@ -107,6 +113,36 @@ describeNative('the add-on', () => {
     await expect(run(20_000)).rejects.toThrow(/run of wide: .*memory/s);
     await expect(run(20_000)).rejects.toThrow(DeviceError);
     expect(await run(10)).toEqual({ y: float32([1, 1], [0]) });
+  });
+
+  it.runIf(process.platform === 'linux')('holds packed weights once for all sessions that read the same', async () => {
+    const side = 2048; // 16 MB
+    const file = join(folder, 'weight.bin');
+    const weight = waves([side, side]).data as Float32Array;
+    // at an odd offset, as in a safetensors file
+    writeFileSync(file, Buffer.concat([Buffer.alloc(309), Buffer.from(weight.buffer)]));
+    const linear = program('linear', [edge('x', ['rows', side])], [edge('y', ['rows', side])], [node('Gemm', ['x', 'w'], ['y'], { transB: { int: 1 } })],
+      [{ key: 'w', file, dtype: 'float32', shape: [side, side], offset: 309, bytes: weight.byteLength }]);
+    const cpu = await device();
+    const anonymous = async (): Promise<number> => {
+      await cpu.read(await cpu.write(row(0)));
+      return (await cpu.stats()).memory!.anonymous;
+    };
+    const x = waves([2, side]);
+    const run = (session: Session): Promise<unknown> => cpu.run(session, { x }, { y: 'tensor' });
+    const before = await anonymous();
+    const first = await cpu.load(linear);
+    const y = await run(first);
+    const once = await anonymous() - before;
+    expect(once).toBeGreaterThan(weight.byteLength);
+    const others = await Promise.all([cpu.load(linear), cpu.load(linear)]);
+    expect(await Promise.all(others.map(run))).toEqual([y, y]);
+    expect(await anonymous() - before - once).toBeLessThan(weight.byteLength / 2);
+    // what one session packed serves the others after it is gone
+    await cpu.free([first]);
+    expect(await run(others[0]!)).toEqual(y);
+    await cpu.free(others);
+    expect(await anonymous() - before).toBeLessThan(weight.byteLength / 2);
   });
 
   it('gives the bits that onnxruntime-node gives', async () => {
