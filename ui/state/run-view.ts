@@ -1,6 +1,6 @@
 // What a run's state means for its viewers: totals, estimates, and the run of a node by its place in the graph. Pure functions of the fold.
-import type { NodeId } from './document.ts';
-import type { NodeRun, NodeStatus, Progress, Run, RunState } from './run.ts';
+import type { Layer, LinkId, NodeId } from './document.ts';
+import { addMoves, type Move, type NodeRun, type NodeStatus, type Progress, type Run, type RunState } from './run.ts';
 
 export interface Totals {
   readonly done: number;
@@ -70,7 +70,41 @@ export function nodeRunAt(run: Run | undefined, id: NodeId): NodeRun | undefined
   const status = (['failed', 'interrupted', 'running', 'blocked', 'waiting', 'finished', 'cached'] as const).find((wanted) => inside.some((node) => node.status === wanted))!;
   const shown = inside.find((node) => node.status === status)!;
   const ms = inside.reduce((sum, node) => sum + (node.ms ?? 0), 0);
-  return { ...shown, status, ms, movedBytes: inside.reduce((sum, node) => sum + node.movedBytes, 0), notices: inside.flatMap(({ notices }) => notices) };
+  return { ...shown, status, ms, movedBytes: inside.reduce((sum, node) => sum + node.movedBytes, 0), moves: inside.reduce<readonly Move[]>((moves, node) => addMoves(moves, node.moves ?? []), []), notices: inside.flatMap(({ notices }) => notices) };
+}
+
+export interface Transfers {
+  readonly links: Readonly<Record<LinkId, readonly Move[]>>;
+  /** What no single link explains: a model over several devices moves values within a node. */
+  readonly nodes: Readonly<Record<NodeId, readonly Move[]>>;
+}
+
+/** Where what was moved is shown. A move to a node's device from that of just one node which feeds it belongs to their link. */
+export function transfersOf({ nodes, links }: Pick<Layer, 'nodes' | 'links'>, runs: Readonly<Record<NodeId, NodeRun>>): Transfers {
+  const byLink: Record<LinkId, Move[]> = {};
+  const byNode: Record<NodeId, Move[]> = {};
+  for (const [id, run] of Object.entries(runs)) {
+    const incoming = (run.moves ?? []).length === 0 ? [] : (nodes[id]?.inputs ?? []).flatMap(({ link }) => (link === null || links[link] === undefined ? [] : [links[link]]));
+    for (const move of run.moves ?? []) {
+      const sources = move.to === run.device && move.from !== move.to ? incoming.filter(({ from }) => runs[from]?.device === move.from) : [];
+      if (sources.length === 1) (byLink[sources[0]!.id] ??= []).push(move);
+      else (byNode[id] ??= []).push(move);
+    }
+  }
+  return { links: byLink, nodes: byNode };
+}
+
+/** `12 MB cpu:0→cpu:1`. */
+export function moveText({ bytes, from, to }: Move): string {
+  return `${bytesText(bytes)} ${from}→${to}`;
+}
+
+/** A size as people read it: 900 B, 12 kB, 1.5 MB, 2.3 GB. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const at = bytes < 999_500 ? 0 : bytes < 999_500_000 ? 1 : 2;
+  const value = bytes / 1000 ** (at + 1);
+  return `${value < 9.95 ? Number(value.toFixed(1)) : Math.round(value)} ${['kB', 'MB', 'GB'][at]}`;
 }
 
 /** The first node that failed, to go to. */

@@ -31,11 +31,15 @@ export interface NodeRun {
   readonly error?: RunError;
   readonly notices: readonly string[];
   readonly movedBytes: number;
+  /** The same by way: from which device to which. */
+  readonly moves?: readonly Move[];
   /** Counts by name. */
   readonly counts: Readonly<Record<string, number>>;
   /** Nodes of its expansion that run now. */
   readonly inner: readonly NodeId[];
 }
+
+export interface Move { readonly from: string; readonly to: string; readonly bytes: number }
 
 export interface Progress {
   readonly source: NodeId;
@@ -182,7 +186,7 @@ function foldNode(run: Run, event: NodeEvent): Run {
       return withNode(run, id, { status: event.cached ? 'cached' : 'finished', ms: event.ms + innerMs, device: event.device, inner: [] });
     }
     case 'blocked': return withNode(run, id, { status: 'blocked', ...(event.message === null ? {} : { notices: [...node.notices, event.message] }) });
-    case 'moved': return withNode(run, id, { movedBytes: node.movedBytes + event.bytes });
+    case 'moved': return withNode(run, id, { movedBytes: node.movedBytes + event.bytes, moves: addMoves(node.moves ?? [], [event]) });
     case 'counted': return withNode(run, id, { counts: { ...node.counts, [event.name]: (node.counts[event.name] ?? 0) + event.by } });
     case 'failed': {
       const { message, reason, stack, inputs, call } = event;
@@ -198,6 +202,14 @@ function withNode(run: Run, id: NodeId, change: Partial<NodeRun>): Run {
   const nodes = Object.assign(emptyRecord<NodeRun>(), run.nodes);
   nodes[id] = { ...(run.nodes[id] ?? newNodeRun), ...change };
   return { ...run, nodes };
+}
+
+/** Moves with the same way are one. */
+export function addMoves(known: readonly Move[], added: readonly Move[]): readonly Move[] {
+  return added.reduce<readonly Move[]>((moves, { from, to, bytes }) => {
+    const at = moves.findIndex((move) => move.from === from && move.to === to);
+    return at < 0 ? [...moves, { from, to, bytes }] : moves.with(at, { from, to, bytes: moves[at]!.bytes + bytes });
+  }, known);
 }
 
 /** A new source of counts, or one that starts again, starts a new measure of speed. */

@@ -7,7 +7,7 @@ import type { NodeProblem } from '../../canvas/look.ts';
 import type { Layer, NodeId } from '../../state/document.ts';
 import { pictureInput } from '../../state/node-types.ts';
 import type { NodeRun } from '../../state/run.ts';
-import { nodeRunAt } from '../../state/run-view.ts';
+import { moveText, nodeRunAt, transfersOf } from '../../state/run-view.ts';
 import type { Editor } from '../editor.ts';
 import type { Workspace } from '../editor/workspace.ts';
 
@@ -17,8 +17,14 @@ export function followRuns(canvas: GraphCanvas, editor: Editor): () => void {
 
   watchEffect(() => {
     const workspace = editor.active.value;
-    canvas.setRuns(workspace === undefined ? {} : runsOf(editor, workspace));
+    const runs = workspace === undefined ? {} : runsOf(editor, workspace);
+    const transfers = workspace === undefined ? { links: {}, nodes: {} } : transfersOf(workspace.shown, runs);
+    // what stands on a link is not told again on its node
+    for (const [id, run] of Object.entries(runs)) runs[id] = { ...run, moves: transfers.nodes[id] ?? [] };
+    canvas.setRuns(runs);
+    canvas.setLinkNotes(Object.fromEntries(Object.entries(transfers.links).map(([link, moves]) => [link, moves.map(moveText).join(', ')])));
   });
+  watchEffect(() => canvas.setDevices(editor.devices.value));
   watchEffect(() => canvas.setProblems(editor.active.value === undefined ? {} : problemsOf(editor.active.value)));
   watchEffect(() => {
     const workspace = editor.active.value;
@@ -78,7 +84,7 @@ function layerNow(workspace: Workspace): Layer['nodes'] {
   return workspace.document.value && workspace.shown.nodes;
 }
 
-function runsOf(editor: Editor, workspace: Workspace): Readonly<Record<NodeId, NodeRun>> {
+function runsOf(editor: Editor, workspace: Workspace): Record<NodeId, NodeRun> {
   const { state } = editor.runs;
   const run = state.value && editor.runs.latestOf(workspace.id);
   const runs: Record<NodeId, NodeRun> = {};
@@ -91,8 +97,8 @@ function runsOf(editor: Editor, workspace: Workspace): Readonly<Record<NodeId, N
     const isInstance = subgraphs[node.type] !== undefined || node.type.startsWith('workflow');
     const found = run.nodes[runId] ?? (isInstance ? nodeRunAt(run, runId) : undefined);
     if (found === undefined) continue;
-    const { ms, device, ...rest } = found;
-    runs[id] = { ...rest, ...(nodeTimes && ms !== undefined ? { ms } : {}), ...(deviceStripes && device !== undefined ? { device } : {}) };
+    const { ms, device, moves, ...rest } = found;
+    runs[id] = { ...rest, ...(deviceStripes && moves !== undefined ? { moves } : {}), ...(nodeTimes && ms !== undefined ? { ms } : {}), ...(deviceStripes && device !== undefined ? { device } : {}) };
   }
   return runs;
 }

@@ -51,7 +51,7 @@ function drawWhole(ctx: Context, node: SceneNode, look: Look, scale: number, sho
   const run = look.runs[node.id];
   drawBody(ctx, node, look, scale);
   const isOpen = node.doc.flags.collapsed !== true;
-  if (run !== undefined && isOpen) drawProgress(ctx, node, run, look);
+  if (isOpen) drawProgress(ctx, node, run, look);
   drawFrame(ctx, node, look, scale);
   const isFar = scale < detail.titles;
   if (isOpen) drawSlots(ctx, node, look, isFar);
@@ -64,7 +64,7 @@ function drawWhole(ctx: Context, node: SceneNode, look: Look, scale: number, sho
   drawTitle(ctx, node, look);
   if (isOpen) drawWidgets(ctx, node, look);
   if (isOpen && node.isUnknown && !node.isBoundary) drawNotice(ctx, node, look);
-  if (run !== undefined) drawBadges(ctx, node, run, look);
+  drawBadges(ctx, node, run, look);
 }
 
 /** As large on the screen as a small text, over the whole node: from afar the title is what one looks for. */

@@ -1,5 +1,6 @@
 // Draws what a run does to a node: progress, time, cache mark, device, and the pictures and text that it shows.
 import type { Box } from '../../state/document.ts';
+import { moveText } from '../../state/run-view.ts';
 import type { NodeRun } from '../../state/run.ts';
 import type { Look } from '../look.ts';
 import { titleHeight } from '../layout.ts';
@@ -14,30 +15,37 @@ export function deviceColor(device: string, { theme, devices }: Look): string {
   return theme.devices[(at < 0 ? 0 : at) % theme.devices.length]!;
 }
 
-/** A line below the title: how far the node is; else on which device it ran. */
-export function drawProgress(ctx: Context, node: SceneNode, run: NodeRun, look: Look): void {
+/** The device that a node was set to by its user. */
+function chosenDevice({ doc }: SceneNode): string | undefined {
+  const device = doc.properties.get('device');
+  return typeof device === 'string' && device !== '' ? device : undefined;
+}
+
+/** A line below the title: how far the node is; else on which device it ran, or is to run. */
+export function drawProgress(ctx: Context, node: SceneNode, run: NodeRun | undefined, look: Look): void {
   const { theme } = look;
   const width = node.size[0]!;
-  if (run.status === 'running') {
+  const device = run?.device ?? chosenDevice(node);
+  if (run?.status === 'running') {
     ctx.fillStyle = theme.field;
     ctx.fillRect(0, -4, width, 4);
     ctx.fillStyle = theme.running;
     const { progress } = run;
     const part = progress !== undefined && progress.max > 0 ? Math.min(1, progress.value / progress.max) : 0.08;
     ctx.fillRect(0, -4, width * part, 4);
-  } else if (run.device !== undefined) {
-    ctx.fillStyle = deviceColor(run.device, look);
+  } else if (device !== undefined) {
+    ctx.fillStyle = deviceColor(device, look);
     ctx.fillRect(0, -3, width, 3);
   }
 }
 
-/** Above the title, on the right: time, cache mark, device. */
-export function drawBadges(ctx: Context, node: SceneNode, run: NodeRun, { theme, words }: Look): void {
-  const texts = [badgeText(run, words), run.device].filter((text) => text !== undefined);
+/** Above the title, on the right: time, cache mark, device (by name, for colours alone say nothing), what was moved within it. */
+export function drawBadges(ctx: Context, node: SceneNode, run: NodeRun | undefined, { theme, words }: Look): void {
+  const texts = [run && badgeText(run, words), run?.device ?? chosenDevice(node), ...(run?.moves ?? []).map(moveText)].filter((text) => text !== undefined);
   if (texts.length === 0) return;
   setFont(ctx, `11px ${theme.fontFamily}`);
   ctx.textAlign = 'right';
-  ctx.fillStyle = run.status === 'failed' ? theme.error : theme.textMuted;
+  ctx.fillStyle = run?.status === 'failed' ? theme.error : theme.textMuted;
   ctx.fillText(fitText(ctx, texts.join(' · '), node.size[0]!), node.size[0]! - 2, -titleHeight - 9);
 }
 
