@@ -7,5 +7,8 @@ export default mergeConfig({ ...base, test: { ...base.test, include: [], exclude
     include: ['test/ui/journeys/**/*.test.ts'],
     globalSetup: ['test/support/build.ts', 'test/ui/journeys/build-page.ts'],
     maxWorkers: 1,
+    // what a page shows may take long on a busy machine
+    expect: { poll: { timeout: 20_000, interval: 30 } },
+    testTimeout: 90_000,
   },
 }));

@@ -84,8 +84,10 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
     const at = toGraph(bench.view(), one.at.x, one.at.y);
     const target = bench.findTarget(at, one.pointer);
     const place = bench.place(at);
+    // what acts on each click does so on the second of two quick ones too
+    const isPressed = target.kind === 'widget' || (target.kind === 'node' && target.part === 'collapse');
     if (one.button === 2) openMenu(target, one.at);
-    else if (one.button === 0 && one.count === 2) {
+    else if (one.button === 0 && one.count === 2 && !isPressed) {
       if (target.kind === 'link' && !options.isReadOnly()) insertReroute(target.link, at);
       else events.onDoubleClick?.(target, place);
     } else if (one.button === 0) {

@@ -36,27 +36,30 @@ export interface EditorPage {
   runAndCatch(press: () => Promise<void>): Promise<{ readonly prompt: Record<string, { class_type: string; inputs: Record<string, unknown> }>; readonly [key: string]: unknown }>;
   /** Waits until no job waits or runs and `count` have ended. */
   untilDone(count: number): Promise<void>;
+  /** While `act` makes the server go and come back, what Chromium itself says about that is no complaint; waits until the page is connected again. */
+  withoutServer(act: () => Promise<void>): Promise<void>;
   picture(name: string): Promise<string>;
   close(): Promise<void>;
 }
 
 export const picturesFolder = path.join(tmpdir(), 'bagelgraph-journeys');
 
-/** What may be said: a server that is gone makes Chromium complain by itself. */
-const ofTheBrowser = /net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|INCOMPLETE_CHUNKED_ENCODING|NETWORK_CHANGED)|WebSocket connection to .* failed/;
+/** What Chromium itself writes, whatever a page does, when a server does not answer. */
+const ofTheBrowser = /^(Failed to load resource: net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|EMPTY_RESPONSE|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING)|WebSocket connection to '[^']*' failed: )/;
 
-export async function openEditor(browser: Browser, url: string, { mayLoseServer = false, path: place = '/?e2e=1', ...options }: BrowserContextOptions & { readonly mayLoseServer?: boolean; readonly path?: string } = {}): Promise<EditorPage> {
+export async function openEditor(browser: Browser, url: string, { path: place = '/?e2e=1', ...options }: BrowserContextOptions & { readonly path?: string } = {}): Promise<EditorPage> {
   const context = await browser.newContext({ viewport: { width: 1600, height: 900 }, acceptDownloads: true, ...options });
-  return pageIn(context, url, place, mayLoseServer);
+  return pageIn(context, url, place);
 }
 
 /** Another page of the same browser profile. */
-export async function pageIn(context: BrowserContext, url: string, place = '/?e2e=1', mayLoseServer = false): Promise<EditorPage> {
+export async function pageIn(context: BrowserContext, url: string, place = '/?e2e=1'): Promise<EditorPage> {
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
+  let isAway = false;
   page.on('console', (one) => {
-    if ((one.type() === 'error' || one.type() === 'warning') && !(mayLoseServer && ofTheBrowser.test(one.text()))) complaints.push(`${one.text()} ${one.location().url}`);
+    if ((one.type() === 'error' || one.type() === 'warning') && !(isAway && ofTheBrowser.test(one.text()))) complaints.push(`${one.text()} ${one.location().url}`);
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   await page.goto(`${url}${place}`);
@@ -126,6 +129,12 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
     },
     async untilDone(count) {
       await until(`(() => { const jobs = __bagel.jobs(); return jobs.length >= ${count} && jobs.every((one) => one.status !== 'pending' && one.status !== 'in_progress'); })()`, 40_000);
+    },
+    async withoutServer(act) {
+      isAway = true;
+      await act();
+      await page.getByText(/Connection lost/).first().waitFor({ state: 'hidden' });
+      isAway = false;
     },
     async picture(name) {
       mkdirSync(picturesFolder, { recursive: true });

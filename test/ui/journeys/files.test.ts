@@ -24,6 +24,30 @@ async function saveAs({ page }: EditorPage, name: string): Promise<void> {
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
 }
 
+/** Opens one of the workflows that are kept on the server. */
+async function openSaved(editor: EditorPage, name: string): Promise<void> {
+  await editor.page.getByRole('tab', { name: 'Workflows' }).click();
+  await editor.page.getByRole('tabpanel', { name: 'Workflows' }).getByTitle(`${name}.json`, { exact: true }).click();
+  await editor.until(`__bagel.tabs().tabs.find(({ id }) => id === __bagel.tabs().active)?.title === ${JSON.stringify(name)}`);
+  await editor.ask('idle');
+}
+
+/** Writes into the long text of a Fields node. */
+async function write(editor: EditorPage, words: string): Promise<void> {
+  const at = await editor.field('1', 'words');
+  await editor.page.mouse.click(at.x, at.y);
+  await editor.page.keyboard.press('Control+a');
+  await editor.page.keyboard.type(words);
+  await editor.page.keyboard.press('Escape');
+}
+
+/** What the browser keeps of what is not saved, as text. */
+const drafts = ({ page }: EditorPage) => page.evaluate<string>(`new Promise((resolve) => {
+  indexedDB.open('bagelgraph').onsuccess = ({ target: { result: database } }) => {
+    database.transaction('drafts').objectStore('drafts').getAll().onsuccess = ({ target }) => { database.close(); resolve(JSON.stringify(target.result)); };
+  };
+})`);
+
 journeys('files', (given) => {
   test('journey 14: saved, the dot goes; after a reload all is as it was', async () => {
     const { editor, server } = given;
@@ -40,44 +64,80 @@ journeys('files', (given) => {
     await page.reload();
     await editor.until('window.__bagel?.doc() !== undefined');
     expect(await editor.ask('file')).toBe(written);
+    expect(await editor.ask('isDirty')).toBe(false);
+    await toggle(editor);
+    await toggle(editor);
     await page.keyboard.press('Control+s');
-    await page.waitForTimeout(200);
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
     expect(await readFile(file, 'utf8')).toBe(saved);
   });
 
-  test('journey 14: two pages save the same file; the second is asked, nothing is lost', async () => {
+  test('journey 14: two pages save the same file; the second is asked, and both versions stay', async () => {
     const { editor, server } = given;
+    const { page } = editor;
     await editor.open(mixed);
     await saveAs(editor, 'shared');
-    const file = path.join(server.folder, 'user/default/workflows/shared.json');
-    await expect.poll(() => readFile(file, 'utf8').catch(() => '')).not.toBe('');
-    // somebody else saves meanwhile
-    const others = (await readFile(file, 'utf8')).replace('some words', 'their words');
-    await writeFile(file, others);
-    await toggle(editor);
-    await editor.page.keyboard.press('Control+s');
-    await editor.page.getByRole('alertdialog').or(editor.page.getByRole('dialog')).first().waitFor();
-    expect(await readFile(file, 'utf8')).toBe(others);
-    await editor.page.keyboard.press('Escape');
-    expect(await editor.ask('isDirty')).toBe(true);
-    expect(await readFile(file, 'utf8')).toBe(others);
-    editor.complaints.splice(0, editor.complaints.length, ...editor.complaints.filter((one) => !/409|412/.test(one))); // the browser tells of the refusal
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
+    const read = async (name = 'shared') => JSON.parse(await readFile(path.join(server.folder, `user/default/workflows/${name}.json`), 'utf8').catch(() => 'null')) as unknown;
+    const other = await pageIn(editor.context, server.url);
+    await openSaved(other, 'shared');
+    await toggle(other);
+    await other.page.keyboard.press('Control+s');
+    await expect.poll(() => other.ask('isDirty')).toBe(false);
+    const theirs = await read();
+    expect(theirs).toEqual(JSON.parse((await other.ask('file'))!));
+    expect(other.complaints).toEqual([]);
+    await other.page.close();
+
+    const at = await editor.title('5');
+    await editor.drag(at, { x: at.x + 40, y: at.y });
+    await page.keyboard.press('Control+s');
+    const dialog = page.getByRole('dialog', { name: 'It was changed elsewhere' });
+    await dialog.waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    expect([await editor.ask('isDirty'), await read()]).toEqual([true, theirs]);
+    await page.keyboard.press('Control+s');
+    await dialog.getByRole('button', { name: 'Save under another name' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
+    expect([await read(), await read('shared 2')]).toEqual([theirs, JSON.parse((await editor.ask('file'))!)]);
   });
 
   test('journey 15: a page that is closed in the middle of an edit has it when it is opened again', async () => {
     const { editor, server } = given;
     await editor.open(fields());
-    const at = await editor.field('1', 'words');
-    await editor.page.mouse.click(at.x, at.y);
-    await editor.page.keyboard.press('Control+a');
-    await editor.page.keyboard.type('written just now');
-    await editor.page.keyboard.press('Escape');
-    await editor.page.waitForTimeout(1500); // drafts are kept after a pause
-    await editor.page.close();
+    await write(editor, 'written just now');
+    await editor.page.close({ runBeforeUnload: true }); // at once: no pause in which a draft could be kept
     const again = await pageIn(editor.context, server.url);
     await again.until('__bagel.doc() !== undefined');
     expect((await again.doc()).root.nodes['1']!.values).toMatchObject({ words: 'written just now' });
     expect(await again.ask('isDirty')).toBe(true);
+    expect(again.complaints).toEqual([]);
+  });
+
+  test('journey 15: the server is killed; what is written meanwhile is kept, and saved when it is back; so is what a page held that crashed', async () => {
+    const { editor, server } = given;
+    await editor.open(fields());
+    await editor.withoutServer(async () => {
+      await write(editor, 'before it went');
+      await server.kill();
+      await editor.page.getByText(/Connection lost/).first().waitFor();
+      await write(editor, 'while it was gone');
+      await server.restart();
+    });
+    expect((await editor.doc()).root.nodes['1']!.values).toMatchObject({ words: 'while it was gone' });
+    await saveAs(editor, 'survived');
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
+    expect(await readFile(path.join(server.folder, 'user/default/workflows/survived.json'), 'utf8')).toContain('while it was gone');
+
+    await write(editor, 'before the crash');
+    await expect.poll(() => drafts(editor)).toContain('before the crash');
+    await Promise.all([editor.page.waitForEvent('crash'), editor.page.goto('chrome://crash').catch(() => undefined)]);
+    await editor.page.close();
+    const again = await pageIn(editor.context, server.url);
+    await again.until('__bagel.doc() !== undefined');
+    expect((await again.doc()).root.nodes['1']!.values).toMatchObject({ words: 'before the crash' });
     expect(again.complaints).toEqual([]);
   });
 
