@@ -96,6 +96,7 @@ impl NativeDevice {
             "cuda" => Provider::Cuda,
             other => return Err(fault(format!("there is no provider {other}"))),
         };
+        return_large_blocks();
         open_library(Path::new(&library)).map_err(fault)?;
         let device = Device::open(provider, index, threads, memory_limit_bytes.map(|bytes| bytes as usize)).map_err(fault)?;
         Ok(NativeDevice { state: Arc::new(State { sessions: Mutex::default(), store: Mutex::default(), running: Mutex::default(), device }) })
@@ -111,6 +112,7 @@ impl NativeDevice {
             let forms = |edges: &[Edge]| edges.iter().map(edge_form).collect();
             let form = SessionForm { inputs: forms(&session.inputs), outputs: forms(&session.outputs) };
             lock(&state.sessions).insert(id, Arc::new(session));
+            trim_heap();
             Ok(form)
         })
     }
@@ -269,7 +271,21 @@ fn edge_form(edge: &Edge) -> EdgeForm {
     EdgeForm { name: edge.name_text(), dtype: edge.element.name.to_owned(), dims: dims.collect() }
 }
 
-/// The C library keeps freed blocks of many megabytes for later: those of a session are too many to keep.
+/// Blocks of this size and more go back to the system when they are freed. The C library would raise the bound with every larger block
+/// it sees, and then keep weights' worth of freed memory for later.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const RETURNED_BYTES: libc::c_int = 4 << 20;
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn return_large_blocks() {
+    // SAFETY: takes no pointers
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, RETURNED_BYTES) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn return_large_blocks() {}
+
+/// Gives smaller freed blocks back, which loading and the end of a session leave in numbers.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn trim_heap() {
     // SAFETY: takes no pointers
