@@ -48,7 +48,7 @@ function inputTypeAt(document: Document, types: NodeTypes, id: LayerId, layer: L
   const found = layer.nodes[node];
   if (found === undefined) return undefined;
   if (found.type === 'Reroute') return input === (found.inputs[0]?.name ?? '') ? '*' : undefined;
-  return inputSlots(document, types, found).find(({ name }) => name === input)?.type;
+  return inputSlots(document, types, found).find(({ name, owner }) => name === input && owner === undefined)?.type;
 }
 
 /** A node that turns the one value into the other and asks for little else: the one with the fewest inputs. */

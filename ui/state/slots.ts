@@ -16,6 +16,8 @@ export interface InputSlot {
   readonly widget?: Widget;
   /** The file has it, the node's type does not. */
   readonly isStale: boolean;
+  /** Of a subgraph's instance: a widget of this node inside, shown without a port. No link can come in. */
+  readonly owner?: NodeId;
 }
 
 export interface OutputSlot {
@@ -33,7 +35,7 @@ export function nodeTypeOf(document: Document, types: NodeTypes, type: string): 
 }
 
 /** All inputs that a node shows. Hidden ones appear only while linked. */
-export function inputSlots(document: Document, types: NodeTypes, node: DocNode): readonly InputSlot[] {
+export function inputSlots(document: Document, types: NodeTypes, node: DocNode, depth = 0): readonly InputSlot[] {
   const type = nodeTypeOf(document, types, node.type);
   const own = new Map(node.inputs.map((input) => [input.name, input]));
   if (type === undefined) return node.inputs.map((input) => staleSlot(input, false));
@@ -42,7 +44,25 @@ export function inputSlots(document: Document, types: NodeTypes, node: DocNode):
   const names = new Set(type.inputs.map(({ name }) => name));
   // packs may take inputs that they do not declare (rest inputs): what is linked is shown
   const stale = node.inputs.filter(({ name, link }) => !names.has(name) && link !== null).map((input) => staleSlot(input, true));
-  return [...declared.filter(({ widget }) => widget === undefined), ...stale, ...declared.filter(({ widget }) => widget !== undefined)];
+  return [...declared.filter(({ widget }) => widget === undefined), ...stale, ...declared.filter(({ widget }) => widget !== undefined), ...promotedSlots(document, types, node, depth)];
+}
+
+/** Widgets of nodes inside that an instance shows without a port (`properties.proxyWidgets`, by their owner). One that is fed inside is not shown. */
+function promotedSlots(document: Document, types: NodeTypes, { type, properties }: DocNode, depth: number): readonly InputSlot[] {
+  const inside = document.subgraphs[type]?.layer.nodes;
+  const promoted = properties.get('proxyWidgets');
+  if (inside === undefined || depth >= 16 || !isJsonArray(promoted)) return [];
+  const found = new Map<string, InputSlot>();
+  for (const entry of promoted) {
+    const [id, name] = isJsonArray(entry) ? entry : [];
+    const owner = inside[String(id)];
+    const slot = owner === undefined || String(id) === '-1' ? undefined : inputSlots(document, types, owner, depth + 1).find((one) => one.name === name);
+    if (owner === undefined || slot?.widget === undefined || slot.link !== null) continue;
+    const key = `${owner.id} ${slot.name}`;
+    // its value has no control of its own, like that of a port
+    found.set(key, { ...slot, name: key, label: `${titleOf(document, types, owner)}: ${slot.label}`, isOptional: true, owner: owner.id, widget: { ...slot.widget, controls: 0, initial: valueOf(owner, slot) ?? null } });
+  }
+  return [...found.values()];
 }
 
 /** A primitive has the widget of the first input that it feeds; unlinked it has none. */

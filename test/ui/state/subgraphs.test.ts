@@ -135,6 +135,20 @@ describe('a subgraph as ComfyUI saves it', () => {
     const written = writeDocument(history.document, comfyTypes);
     expect(encodeJson(written.get('definitions')!)).toBe(encodeJson((parseJson(saved) as JsonObject).get('definitions')!));
   });
+  test('a widget promoted by its owner is shown with it, is edited on the instance, and takes no link', () => {
+    const history = read();
+    const shown = () => inputSlots(history.document, comfyTypes, history.document.root.nodes['12']!).at(-1)!;
+    expect(shown()).toMatchObject({ name: '3 sigma', label: 'Image Sharpen: sigma', owner: '3', link: null, widget: { kind: 'float', initial: 1, controls: 0 } });
+    expect(valueOf(history.document.root.nodes['12']!, shown())).toBe(0.5);
+    runCommand(history, { kind: 'setValue', layer: rootLayer, node: '12', input: '3 sigma', value: 0.75 }, comfyTypes);
+    expect(valueOf(history.document.root.nodes['12']!, shown())).toBe(0.75);
+    expect(api(history).get('12:3')!.inputs.get('sigma')).toBe(0.75);
+    const again = new History(readWorkflowText(encodeJson(writeDocument(history.document, comfyTypes)), comfyTypes).document);
+    expect(again.document.root.nodes['12']!.values).toEqual({ sharpen_radius: 7n, '3 sigma': 0.75 });
+    expect(runCommand(history, { kind: 'connect', layer: rootLayer, from: { node: '10', slot: 0 }, to: { node: '12', input: '3 sigma' } }, comfyTypes)).toMatchObject({ ok: false, reason: { code: 'connect.no-input' } });
+    runCommand(history, { kind: 'rename', layer: '5a0b', node: '3', title: 'Crisp' }, comfyTypes);
+    expect(shown().label).toBe('Crisp: sigma');
+  });
   test('an edit inside reaches the run', () => {
     const history = read();
     runCommand(history, { kind: 'setValue', layer: '5a0b', node: '3', input: 'alpha', value: 2.5 }, comfyTypes);
