@@ -8,8 +8,7 @@ export interface Backend {
   terminate?(): void;
 }
 
-export const backendNames = ['native', 'onnxruntime-node'] as const;
-export type BackendName = (typeof backendNames)[number];
+export type BackendName = 'native' | 'onnxruntime-node';
 
 export type Provider = 'cpu' | 'cuda';
 

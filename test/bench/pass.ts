@@ -21,7 +21,7 @@ export function benchPass(): Promise<Row[]> {
   return withModelFolder(middleSize, async (folder) => [...(await withDevice((device) => measurePass(folder, device))), await withDevice((device) => measureMemory(folder, device))]);
 }
 
-interface Pass {
+export interface Pass {
   readonly model: BagelModel;
   readonly context: Context;
   readonly und: Handle;
@@ -30,7 +30,8 @@ interface Pass {
   run(): Promise<void>;
 }
 
-async function preparePass(folder: ModelFolder, device: Device): Promise<Pass> {
+/** A model, a context and one pass over them. */
+export async function preparePass(folder: ModelFolder, device: Device): Promise<Pass> {
   const model = new BagelModel(folder, { expandWeights: true });
   const work = workOn(device);
   const context = await blankContext(model, pastRows, work);
