@@ -38,7 +38,7 @@ const options: Record<string, CommandOption> = {
   ...stateOptions,
   ...openAiOptions,
   ...webhookOptions,
-  concurrency: text('N', 'prompts of different clients that run at once (default 1)'),
+  concurrency: text('N', 'prompts of different clients that run at once (default: one a device)'),
   'cache-classic': flag('keep the results of the last prompt only'),
   'cache-lru': text('N', 'keep the results of N nodes; 0 = classic'),
   'cache-none': flag('keep no results'),
@@ -68,7 +68,8 @@ export const serveCommand: HostCommand = {
     const registry = createRegistry(packsOf(args, host));
     const devices = host.lazyDevices();
     const files = openFiles({ ...folders, models });
-    const engine = createEngine({ registry, devices, files, cache: cacheOf(args), concurrency: wholeNumber(args, 'concurrency', 1, 1) });
+    const concurrency = wholeNumber(args, 'concurrency', devices.size, 1);
+    const engine = createEngine({ registry, devices, files, cache: cacheOf(args), concurrency });
     const isVerbose = args.options['verbose'] !== undefined || debugLevel >= 1;
     const access = accessOf(args);
     const logbook = new Logbook((line) => host.stderr.write(line), access.logFormat);
@@ -85,7 +86,7 @@ export const serveCommand: HostCommand = {
         compresses: args.options['enable-compress-response-body'] === true,
         frontEndRoot: pageOf(args),
         ownPageRoot: existsSync(path.join(ownPage, 'index.html')) ? ownPage : undefined,
-        concurrency: wholeNumber(args, 'concurrency', 1, 1),
+        concurrency,
         previewSide: previewSideOf(args),
         hidesMetadata: args.options['disable-metadata'] === true,
         argv: process.argv.slice(1),

@@ -22,6 +22,8 @@ export interface Session {
   readonly device: string;
   readonly epoch: number;
   readonly program: string;
+  /** Other devices have, or load, one as good: work with it need not be done here. */
+  readonly roams?: true;
 }
 
 /** What a value keeps alive on a device. */
@@ -75,8 +77,11 @@ export interface ProgramOptions {
   readonly expandWeights?: boolean;
   /** False: leave weights unpacked so that they stay file-backed. Default true. */
   readonly packWeights?: boolean;
-  /** True (default): memory of intermediate values stays with the session from run to run, and every session has its own. False: given back after each run. */
-  readonly keepScratch?: boolean;
+  /**
+   * Memory of intermediate values. True (default): it stays from run to run, with the session where sessions share none. False: given back after each run.
+   * 'shared': it stays where all sessions of the device share it (native), and is given back elsewhere: for programs of many large parts.
+   */
+  readonly keepScratch?: boolean | 'shared';
 }
 
 export interface RunOptions {

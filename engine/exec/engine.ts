@@ -11,6 +11,7 @@ import { Cache, type CachePolicy, type CacheStats } from './cache.ts';
 import { RefusedError } from './errors.ts';
 import { Emitter, type Place, type Receiver } from './events.ts';
 import { Execution, type ExecutionScope } from './execute.ts';
+import { Homes } from './homes.ts';
 import { Keys } from './keys.ts';
 import { Lifetime } from './lifetime.ts';
 import { Origins } from './origins.ts';
@@ -27,7 +28,7 @@ export interface EngineOptions {
   readonly files: Files;
   /** Default: least recently used under a budget of a quarter of the memory. */
   readonly cache?: CachePolicy;
-  /** Runs at once; they share devices, a node at a time on each. Default 1. */
+  /** Runs at once; they share devices, a node at a time on each, and each is at home on the device that fewest others are. Default 1. */
   readonly concurrency?: number;
 }
 
@@ -77,7 +78,7 @@ export function createEngine({ registry, devices, files, cache: policy = { polic
   const cache = new Cache(policy, lifetime);
   const origins = new Origins();
   const queue = new Queue(concurrency);
-  const shared: Shared = { registry, environment, lifetime, cache, origins, lanes: new SharedLanes() };
+  const shared: Shared = { registry, environment, lifetime, cache, origins, lanes: new SharedLanes(), homes: new Homes(devices) };
   return {
     validate: (graph, options) => validate(graph, registry, environment, options),
     async run(graph, options = {}) {
@@ -101,6 +102,7 @@ interface Shared {
   readonly cache: Cache;
   readonly origins: Origins;
   readonly lanes: SharedLanes;
+  readonly homes: Homes;
 }
 
 async function run(shared: Shared, checked: Checked, options: RunOptions): Promise<RunResult> {
@@ -114,9 +116,10 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
   }, () => stop.abort());
   const nodes = new Nodes(checked.graph, shared.registry, checked.constants);
   const keys = new Keys(nodes, environment, runId);
+  const home = shared.homes.enter();
   const taken = options.cache === 'bypass' ? cache.fresh() : cache;
   const scope: ExecutionScope = {
-    nodes, keys, cache: taken, lifetime, origins: shared.origins, lanes: shared.lanes, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: environment.devices,
+    nodes, keys, cache: taken, lifetime, origins: shared.origins, lanes: shared.lanes, emitter, turn: new Turn(), signal: stop.signal, files: environment.files, devices: home.devices,
     request: options.request ?? { prompt: null, extras: new Map() }, wantsPreviews: options.wantsPreviews ?? (() => false), lastPreviewAt: -Infinity,
     stop: (reason) => stop.abort(reason),
   };
@@ -145,6 +148,7 @@ async function run(shared: Shared, checked: Checked, options: RunOptions): Promi
   } finally {
     options.signal?.removeEventListener('abort', interrupt);
     cache.end();
+    home.leave();
     await lifetime.flush();
     emitter.send({ kind: 'ended', status, ms: performance.now() - began });
     emitter.close();

@@ -5,7 +5,7 @@ import type { Part } from '../../engine/onnx/expr.ts';
 import type { Context } from './context.ts';
 import { UserError } from './errors.ts';
 import type { BagelConfig } from './model/config.ts';
-import { forecastOf } from './model/forecast.ts';
+import { forecastOf, scratchOfAll } from './model/forecast.ts';
 import { buildPart, planCuts, type Cuts, type ModelWeights } from './model/parts.ts';
 import { blocksOf, onOneDevice, type Placement } from './placement.ts';
 import { PartRunner, type ModelOptions } from './part-runner.ts';
@@ -56,6 +56,14 @@ export class BagelModel extends PartRunner {
       throw new UserError(`the model ${this.name} comes without its autoencoder: put ae.safetensors beside it or into models/vae, or use VAE Encode and VAE Decode with a VAE that was loaded apart`);
     }
     return buildPart(name, this.config, this.#weights, this.cuts);
+  }
+
+  protected override get roams(): boolean {
+    return this.placement.strategy !== 'split layers';
+  }
+
+  protected override get scratchBytes(): number {
+    return scratchOfAll(this.config, this.cuts);
   }
 
   protected override forecast(part: Part): Forecaster {

@@ -14,6 +14,9 @@ export interface ModelOptions {
   readonly mapFloat32?: boolean;
 }
 
+/** Scratch that parts may keep, each its own. */
+const keptBytes = 1e9;
+
 export abstract class PartRunner {
   readonly #options: ModelOptions;
   readonly #sessions = new Map<string, Promise<Session>>();
@@ -28,6 +31,14 @@ export abstract class PartRunner {
 
   /** What runs of a part would take, for plans. */
   protected abstract forecast(part: Part): Forecaster;
+
+  /** Bytes of intermediate values at the largest picture, were every part to keep its own. */
+  protected abstract get scratchBytes(): number;
+
+  /** True: every part runs on whichever device it is asked to. */
+  protected get roams(): boolean {
+    return true;
+  }
 
   protected get expandsWeights(): boolean {
     return this.#options.expandWeights;
@@ -53,14 +64,15 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part) }, forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) } });
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part), keepScratch: this.scratchBytes > keptBytes ? 'shared' : true }, forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) } });
     this.#loaded.add(session);
     return session;
   }
 
   /** Of the weights, what stays pages of its file. */
   #mappedBytes(part: Part): number {
-    const stays = this.#isMapped(part) ? () => true : this.expandsWeights ? () => false : ({ dtype }: WeightRef) => dtype === 'float16' || dtype === 'bfloat16';
+    const tables = tablesOf(part);
+    const stays = ({ key, dtype }: WeightRef) => tables.has(key) || this.#isMapped(part) || (!this.expandsWeights && (dtype === 'float16' || dtype === 'bfloat16'));
     return part.weights.filter(stays).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
@@ -86,6 +98,6 @@ export abstract class PartRunner {
 
   /** Sessions loaded so far. */
   held(): Held[] {
-    return [...this.#loaded];
+    return this.roams ? [...this.#loaded].map((session) => ({ ...session, roams: true as const })) : [...this.#loaded];
   }
 }

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Devices } from '../../engine/device/device.ts';
 import { openProcessDevice } from '../../engine/device/process.ts';
-import { createEngine } from '../../engine/exec/engine.ts';
+import { createEngine, type Engine } from '../../engine/exec/engine.ts';
 import { openFiles } from '../../engine/exec/files.ts';
 import { promptOf, readWorkflowFile } from '../../engine/cli/workflow.ts';
 import { toGraph, withInput } from '../../engine/formats/api.ts';
@@ -72,6 +72,21 @@ async function make(name: string, placement: Readonly<Record<string, string>>, p
   return { texts: lists('text'), pictures: pictures.map(({ data }) => data), runsThere: (await runsThere()) - before, failure: result.failure?.message };
 }
 
+/** Draws with a seed. */
+async function draw(engine: Engine, placement: Readonly<Record<string, string>>, seed: bigint): Promise<readonly Uint8Array[]> {
+  const file = await readWorkflowFile('workflows/text-to-image.json');
+  const files = openFiles({ input: 'workflows/pictures', output, temp: output, models: ['models'] });
+  let { prompt } = await promptOf(file, registry, { files, devices }, undefined);
+  prompt = applyForm(prompt, readForm(file.json)!, { steps: 6n, seed });
+  for (const [id, { class_type: type }] of prompt.nodes) {
+    if (type === 'Bagel.Load') for (const [input, value] of Object.entries(placement)) prompt = withInput(prompt, id, input, value);
+  }
+  const result = await engine.run(toGraph(prompt).graph);
+  const shown = [...result.outputs.values()].flatMap(({ ui }) => ((ui as ReadonlyMap<string, Json>).get('images') ?? []) as readonly Json[]);
+  const pictures = await Promise.all(shown.map((image) => decode(path.join(output, (image as ReadonlyMap<string, Json>).get('filename') as string))));
+  return pictures.map(({ data }) => data);
+}
+
 describe.each(names)('%s', (name) => {
   let alone: Made;
   beforeAll(async () => {
@@ -94,6 +109,19 @@ test('nodes on different devices hand their values over', async () => {
   const made = await make('edit', { placement: 'one device' }, { 'Bagel.EditImage': 'cpu:1' });
   expect(made.pictures).toEqual(alone.pictures);
   expect(made.runsThere).toBeGreaterThan(0);
+});
+
+test.each(['one device', 'parallel branches', 'split layers'])('two prompts at once, %s: each its own picture, and both devices work', async (placement) => {
+  const files = openFiles({ input: 'workflows/pictures', output, temp: output, models: ['models'] });
+  const engine = createEngine({ registry, devices, files, concurrency: 2 });
+  const alone = [await draw(engine, { placement }, 5n), await draw(engine, { placement }, 6n)];
+  await engine.clear();
+  const runs = () => Promise.all([...devices.values()].map(async (device) => (await device.stats()).runs));
+  const before = await runs();
+  const together = await Promise.all([draw(engine, { placement }, 5n), draw(engine, { placement }, 6n)]);
+  await engine.clear();
+  expect(together).toEqual(alone);
+  for (const [i, count] of (await runs()).entries()) expect(count - before[i]!).toBeGreaterThan(5);
 });
 
 test('all memory is given back', async () => {

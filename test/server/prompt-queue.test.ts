@@ -75,3 +75,18 @@ test('a stop waits for what runs and starts nothing, also what is resumed', asyn
   await stopped;
   expect([one.started, ids(one)]).toEqual([['a'], ['b']]);
 });
+
+test('as many at once as there are devices: those whom nobody follows overlap, those of one client do not', async () => {
+  const one = rig(2);
+  const of = (promptId: string, number: number, clientId: string | undefined) => ({ ...prompt(promptId, number), clientId });
+  one.queue.add(of('a', 1, undefined), of('b', 2, undefined), of('c', 3, 'page'), of('d', 4, 'page'), of('e', 5, undefined));
+  one.queue.resume();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(one.started).toEqual(['a', 'b']);
+  await one.finishOne();
+  expect(one.started).toEqual(['a', 'b', 'c']);
+  await one.finishOne();
+  expect(one.started).toEqual(['a', 'b', 'c', 'e']);
+  await one.finishOne();
+  expect(one.started).toEqual(['a', 'b', 'c', 'e', 'd']);
+});

@@ -21,7 +21,7 @@ export interface QueuedPrompt {
 }
 
 export interface PromptQueueOptions {
-  /** How many run at once; prompts of one client never do. */
+  /** How many run at once; prompts of one client, who follows what runs, never do. Those of nobody may. */
   readonly concurrency: number;
   readonly isPaused?: boolean;
   /** A prompt has left those that wait and will run once `saved` has resolved. */
@@ -145,7 +145,7 @@ export class PromptQueue {
   #startNext(ended?: QueuedPrompt): void {
     const starting: QueuedPrompt[] = [];
     while (!this.#isStopped && !this.#isPaused && this.#running.size < this.#options.concurrency) {
-      const index = this.#pending.findIndex(({ clientId }) => ![...this.#running].some((other) => other.clientId === clientId));
+      const index = this.#pending.findIndex(({ clientId }) => clientId === undefined || ![...this.#running].some((other) => other.clientId === clientId));
       if (index < 0) break;
       const prompt = this.#pending.splice(index, 1)[0]!;
       this.#running.add(prompt);
