@@ -70,6 +70,10 @@ pub struct HostMemory {
     layout: Layout,
 }
 
+// SAFETY: the allocator takes memory back from any thread; who reads and writes it is the matter of `Tensor`
+unsafe impl Send for HostMemory {}
+unsafe impl Sync for HostMemory {}
+
 impl HostMemory {
     fn new(bytes: usize, allocate: unsafe fn(Layout) -> *mut u8) -> Outcome<HostMemory> {
         // the alignment of malloc: with more, zeroed memory would be written instead of taken from the system page by page
