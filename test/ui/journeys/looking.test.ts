@@ -1,4 +1,4 @@
-// Journeys 22 to 24: moving over the canvas by mouse, wheel, fingers and map, on screens of any density; themes; everything by keyboard.
+// Journeys 22 and 23: moving over the canvas by mouse, wheel, trackpad, fingers and map, in windows of any size and density; themes.
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { openEditor, type EditorPage } from './editor-page.ts';
@@ -41,6 +41,53 @@ journeys('looking around', (given) => {
     }
   });
 
+  test('journey 22: fingers on a trackpad move the view; so does dragging in the map', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(mixed);
+    const old = await view(editor);
+    await page.mouse.move(900, 700);
+    for (let i = 0; i < 5; i++) await page.mouse.wheel(12, 6);
+    await editor.ask('idle');
+    const moved = await view(editor);
+    expect(moved.scale).toBe(old.scale);
+    expect((moved.offset[0] - old.offset[0]) * moved.scale).toBeCloseTo(-60, 0);
+    expect((moved.offset[1] - old.offset[1]) * moved.scale).toBeCloseTo(-30, 0);
+
+    await page.keyboard.press('Period');
+    for (let i = 0; i < 5; i++) await page.keyboard.press('Alt+Equal');
+    await editor.ask('idle');
+    const canvas = (await page.locator('canvas').first().boundingBox())!;
+    const isSeen = async (id: string) => {
+      const box = (await editor.ask('nodeBox', id))!;
+      return box.x < canvas.x + canvas.width && box.x + box.width > canvas.x && box.y < canvas.y + canvas.height && box.y + box.height > canvas.y;
+    };
+    const map = (await page.getByTitle('Map', { exact: true }).boundingBox())!;
+    // the graph fills the map's width: its first nodes lie at the left edge, its last at the right
+    const row = map.y + map.height * 0.35;
+    await editor.drag({ x: map.x + map.width / 2, y: row }, { x: map.x + 8, y: row });
+    expect([await isSeen('1'), await isSeen('4')]).toEqual([true, false]);
+    await editor.drag({ x: map.x + 8, y: row }, { x: map.x + map.width - 12, y: row });
+    expect([await isSeen('1'), await isSeen('4')]).toEqual([false, true]);
+  });
+
+  test('journey 22: in a window that becomes smaller and larger everything stays where it is pointed at', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(mixed);
+    for (const [width, height] of [[1000, 600], [1900, 1000]] as const) {
+      await page.setViewportSize({ width, height });
+      await editor.until("(() => { const one = document.querySelector('canvas'); return one.width === Math.round(one.clientWidth * devicePixelRatio) && one.height === Math.round(one.clientHeight * devicePixelRatio); })()");
+      await page.keyboard.press('Period');
+      await editor.ask('idle');
+      for (const id of ['2', '5']) {
+        const at = await editor.title(id);
+        await page.mouse.click(at.x, at.y);
+        expect((await editor.ask('selection') as { nodes: string[] }).nodes).toEqual([id]);
+      }
+    }
+  });
+
   test('journey 22: two fingers zoom and move; one finger moves a node', async () => {
     const editor = await openEditor(given.browser, given.server.url, { hasTouch: true, deviceScaleFactor: 2 });
     await editor.open(mixed);
@@ -68,10 +115,20 @@ journeys('looking around', (given) => {
     await editor.open(mixed);
     const { bitmap, shown } = await editor.page.evaluate<{ bitmap: number; shown: number }>("(() => { const one = document.querySelector('canvas'); return { bitmap: one.width, shown: one.clientWidth }; })()");
     expect(bitmap).toBe(shown * dpr);
+    /** The pixels of a node's left edge, where the frame of a selected one is drawn. */
+    const edge = async (id: string) => {
+      await editor.ask('idle');
+      const box = (await editor.ask('nodeBox', id))!;
+      return (await editor.page.screenshot({ clip: { x: box.x - 4, y: box.y + 40, width: 8, height: 8 } })).toString('base64');
+    };
+    await editor.page.mouse.move(900, 750);
     for (const id of ['1', '4', '5']) {
+      const before = { own: await edge(id), other: await edge('2') };
       const at = await editor.title(id);
       await editor.page.mouse.click(at.x, at.y);
       expect((await editor.ask('selection') as { nodes: string[] }).nodes).toEqual([id]);
+      await editor.page.mouse.move(900, 750);
+      expect([await edge(id) === before.own, await edge('2') === before.other]).toEqual([false, true]);
     }
     expect(editor.complaints).toEqual([]);
     await editor.close();
