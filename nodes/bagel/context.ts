@@ -7,6 +7,7 @@ import { isSpread } from '../../engine/device/spread.ts';
 import { float32, int64, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
 import { UserError } from './errors.ts';
+import type { Estimate } from './estimate.ts';
 import { rowsName } from './model/parts.ts';
 
 /** Rows that are reserved beyond what is needed, so that a longer context can grow in place. */
@@ -52,6 +53,8 @@ export interface Work {
   readonly shared?: Work;
   /** A pass keeps its device until it is done, beside one that goes over several. */
   readonly takesTurns?: boolean;
+  /** Hears once how long denoising will take, after its first block of layers. */
+  expect?(estimate: Estimate): void;
   readonly signal?: AbortSignal;
   /** Adds one to a counter of the run. */
   count(name: string): void;
@@ -165,6 +168,8 @@ interface Layers {
   readonly causal: boolean;
   /** Where new keys and values go; absent = nowhere. */
   readonly store?: RowBuffers;
+  /** Hears how long the first piece of the layers took, in seconds. */
+  timed?(seconds: number): void;
 }
 
 /** Runs every layer over rows that look back on a context. Gives the wanted output of the last part as a handle. */
@@ -185,7 +190,11 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
       const device = deviceOfPiece(work.device, index);
       if (takesTurns) leave ??= await model.turns.take(device.name);
       const wanted = index < last ? { und: layers.undRows > 0, gen: (layers.genRows ?? 0) > 0 } : { und: want === 'und', gen: want === 'gen' };
+      const isTimed = index === 0 && layers.timed !== undefined;
+      if (isTimed) await model.session(device, llmPart(index)); // loading is no part of it
+      const began = performance.now();
       const next = await runPiece(context, index, { ...shared, und: stream.und, gen: stream.gen }, wanted, layers.store, work);
+      if (isTimed) layers.timed!((performance.now() - began) / 1000);
       await work.device.free(stream.made);
       stream = next;
       const following = index < last ? deviceOfPiece(work.device, index + 1) : device;

@@ -4,6 +4,7 @@ import type { Feed, Handle } from '../../engine/device/device.ts';
 import { float32 } from '../../engine/tensor/tensor.ts';
 import type { BagelModel } from './bagel-model.ts';
 import { contextHere, handleOn, placeOf, runLayers, type Context, type Work } from './context.ts';
+import { estimate } from './estimate.ts';
 import { isSpread } from '../../engine/device/spread.ts';
 import { embedMarkers, gridOf, packLatent, tablePositions, unpackLatent, type Latent } from './encode.ts';
 import type { RenormType } from './model/guidance.ts';
@@ -105,6 +106,8 @@ class PassRunner {
   /** By name; branches that read the same are one and the same. */
   readonly #branches = new Map<BranchName, Branch>();
   readonly #made: Handle[] = [];
+  /** True when it was told, or will be, how long all takes. */
+  #isExpected: boolean;
 
   constructor(model: BagelModel, contexts: Contexts, size: { width: number; height: number }, options: DenoiseOptions, work: Work) {
     this.#model = model;
@@ -112,6 +115,7 @@ class PassRunner {
     this.#options = options;
     this.#work = work;
     this.#grid = gridOf(model, size);
+    this.#isExpected = work.expect === undefined;
   }
 
   async begin(): Promise<void> {
@@ -211,13 +215,35 @@ class PassRunner {
     return v;
   }
 
+  #tellEstimate(context: Context, seconds: number): void {
+    const { timesteps, timestepShift, taylorSeer } = this.#options;
+    const times = schedule(timesteps, timestepShift).slice(0, -1);
+    const guided = times.filter((t) => isGuided(t, this.#options)).length;
+    const { config, cuts, placement } = this.#model;
+    const [down, across] = this.#grid;
+    const tokenSide = config.latentPatchSize * config.vae.downsample;
+    this.#work.expect!(estimate({
+      config, rows: down * across + 2, pixels: down * across * tokenSide ** 2, guided, unguided: times.length - guided,
+      branches: [...new Set(this.#branches.values())].map((branch) => branch.context.length),
+      fullShare: taylorSeer ? fullShare(times.length) : 1,
+      replicas: this.#work.branches?.length ?? 1, blocks: placement.strategy === 'split layers' ? placeOf(this.#model, this.#work.device).split(',').length : 1,
+    }, { layers: cuts.llm[0]!.end - cuts.llm[0]!.first, past: context.length, seconds }));
+  }
+
   async #pass(context: Context, markers: Handle, gen: Handle, work: Work): Promise<Handle> {
     const tokens = this.#grid[0] * this.#grid[1];
     const positions = Array.from({ length: tokens + 2 }, () => context.rope);
     work.count('denoise');
-    const layers = { und: { handle: markers }, undRows: 2, gen: { handle: gen }, genRows: tokens, positions, causal: false };
+    const timed = (seconds: number) => this.#tellEstimate(context, seconds);
+    const layers = { und: { handle: markers }, undRows: 2, gen: { handle: gen }, genRows: tokens, positions, causal: false, ...(this.#isExpected ? {} : { timed }) };
+    this.#isExpected = true;
     return (await runLayers(context, layers, 'gen', work))!;
   }
+}
+
+/** Of the passes of TaylorSeer, so many are made in full: the first five, then every third. */
+function fullShare(steps: number): number {
+  return steps <= 5 ? 1 : (5 + Math.floor((steps - 5) / 3)) / steps;
 }
 
 /** Where `count` branches run: evenly on the devices that share them; those too many have their layers split over all. */

@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Seconds on the clock of one or more drawings that begin together, each at home on the next device. */
-async function secondsOf(strategy: Strategy, options: DenoiseOptions, drawings = 1, spread = 0): Promise<number> {
+async function secondsOf(strategy: Strategy, options: DenoiseOptions, drawings = 1, spread = 0, told: { seconds: number; step: number }[] = []): Promise<number> {
   const clock = new Clock();
   const devices = new Map(names.map((name) => [name, new DryDevice(name, { pace: { clock, flops: 1e9, bytes: 1e12, transferBytes: 1e10 } })]));
   const model = new BagelModel(folder, { expandWeights: true, placement: { strategy, devices: names } satisfies Placement });
@@ -42,8 +42,11 @@ async function secondsOf(strategy: Strategy, options: DenoiseOptions, drawings =
     };
     const contexts: Contexts = { conditional: await of('conditional', 64), text: await of('text', 32), image: await of('image', 48) };
     const noise = await unpackLatent(model, float32([64, packedSize(model.config)], new Float32Array(64 * packedSize(model.config))), size, work);
-    const steps = denoise(model, contexts, noise, options, work);
-    for (let next = await steps.next(); next.done !== true;) next = await steps.next();
+    let step = 0;
+    const began = clock.now;
+    const expected = (seconds: number) => { told.push({ seconds: began + seconds, step }); };
+    const steps = denoise(model, contexts, noise, options, { ...work, expect: ({ seconds, autoencoderSeconds }) => expected(seconds - autoencoderSeconds) });
+    for (let next = await steps.next(); next.done !== true; step++) next = await steps.next();
   };
   await Promise.all(Array.from({ length: drawings }, (_, i) => draw(names[i * spread % names.length]!)));
   return clock.now;
@@ -67,4 +70,10 @@ test.each([
 ] as const)('two prompts %s', async (_title, strategy, spread) => {
   const gain = (2 * (await secondsOf('one device', two))) / (await secondsOf(strategy, two, 2, spread));
   expect(gain).toBeGreaterThan(1.75);
+});
+
+test('how long it takes is told once, before the first step is done', async () => {
+  const told: { seconds: number; step: number }[] = [];
+  await secondsOf('one device', three, 1, 0, told);
+  expect(told).toEqual([{ seconds: expect.any(Number) as number, step: 0 }]);
 });

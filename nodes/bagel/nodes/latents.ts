@@ -6,11 +6,15 @@ import { bagelFromRaw, latentShape, rawFromBagel } from '../comfy-latent.ts';
 import { contextOf } from '../context.ts';
 import { denoise as denoiseSteps } from '../denoise.ts';
 import { decodeLatent as decode, encodeLatent as encode, fitVae, gridOf, unpackLatent } from '../encode.ts';
+import { estimateText, type Estimate } from '../estimate.ts';
 import { UserError } from '../errors.ts';
 import { denoiseInputs, denoiseOptions, drawableSize, seedInput, sizeInputs } from '../inputs.ts';
 import { packedSize } from '../model/parts.ts';
 import { previewOf } from '../preview.ts';
 import { BAGEL_CONTEXT, BAGEL_LATENT, BAGEL_MODEL, LATENT, imageOf, picturesOf, workOf } from '../types.ts';
+
+/** Shorter ones are over before the estimate is read. */
+const toldFromSeconds = 20;
 
 const model = { type: BAGEL_MODEL } as const;
 
@@ -50,7 +54,8 @@ export const denoise = defineNode({
       text: contextOf(inputs.model, inputs.text_unconditional),
       image: contextOf(inputs.model, inputs.image_unconditional ?? inputs.context),
     };
-    const work = workOf(context, inputs.model);
+    const expect = (expected: Estimate) => { if (expected.seconds >= toldFromSeconds) context.notice(estimateText(expected)); };
+    const work = { ...workOf(context, inputs.model), expect };
     const steps = denoiseSteps(inputs.model, contexts, inputs.noise, options, work);
     await context.progress(0, options.timesteps - 1);
     for (;;) {
