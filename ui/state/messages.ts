@@ -69,6 +69,8 @@ export const english = {
   'file.repaired-links': '{count} links in the file led nowhere and are not shown.',
   'file.bad-form': 'The simple view of this file cannot be read: {reason}',
   'file.values-disagree': '{title}: values by name and by position disagree; those by name are used.',
+  'file.groups-imported': 'Old group nodes were opened as subgraphs: {names}. A seed in one keeps its value from run to run.',
+  'file.groups-kept': 'Some old group nodes hold nodes that are not installed here, and stay as they are: {names}.',
   'file.unknown-types': 'Some nodes are not installed here and are kept as they are: {types}.',
 } as const;
 

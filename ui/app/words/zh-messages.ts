@@ -68,5 +68,7 @@ export const chinese: Words = {
   'file.repaired-links': '文件中有 {count} 条连线没有去处，未显示。',
   'file.bad-form': '无法读取此文件的简单视图：{reason}',
   'file.values-disagree': '{title}：按名称与按位置的值不一致；采用按名称的值。',
+  'file.groups-imported': '旧式组节点已作为子图打开：{names}。其中的种子在每次运行之间保持不变。',
+  'file.groups-kept': '部分旧式组节点含有此处未安装的节点，原样保留：{names}。',
   'file.unknown-types': '有些节点此处未安装，原样保留：{types}。',
 };
