@@ -21,7 +21,7 @@ async function answerTo(device: NativeDevice, staging: Staging, call: Call): Pro
   switch (call.call) {
     case 'load': {
       const { expandWeights = true, packWeights = true, keepScratch = true } = call.options;
-      const { inputs, outputs } = await device.load(call.session, receive(call.bytes), { expandWeights, packWeights, keepScratch });
+      const { inputs, outputs } = await device.load(call.session, receive(call.bytes), { expandWeights, packWeights, keepScratch: keepScratch !== false });
       return { inputs: inputs as readonly Edge[], outputs: outputs as readonly Edge[] };
     }
     case 'run': return run(device, staging, call);

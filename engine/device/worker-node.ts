@@ -110,7 +110,7 @@ function sessionOptions({ expandWeights = true, packWeights = true, keepScratch 
   return {
     executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: 'sequential',
     // 'all' reorders convolutions: within 3e-7 of the unoptimised graph, measured
-    graphOptimizationLevel: 'all', enableCpuMemArena: keepScratch, extra,
+    graphOptimizationLevel: 'all', enableCpuMemArena: keepScratch === true, extra,
   };
 }
 

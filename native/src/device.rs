@@ -40,8 +40,9 @@ impl Device {
             Provider::Cpu => MemoryInfo::host()?,
             Provider::Cuda => MemoryInfo::cuda(index)?,
         };
-        if let (Provider::Cpu, Some(bytes)) = (provider, limit_bytes) {
-            env.share_arena(&place, bytes)?;
+        if provider == Provider::Cpu {
+            // one for all sessions: a model of many parts needs the scratch of its largest part, not the sum of all
+            env.share_arena(&place, limit_bytes.unwrap_or(usize::MAX))?;
         }
         let mut device = Device { copier: None, shared: SharedWeights::default(), place, host: MemoryInfo::host()?, env, provider, index, threads, limit_bytes };
         if provider != Provider::Cpu {
@@ -91,7 +92,7 @@ impl Device {
         }
         if !keeps_scratch {
             call!(DisableCpuMemArena(options.0))?;
-        } else if self.provider == Provider::Cpu && self.limit_bytes.is_some() {
+        } else if self.provider == Provider::Cpu {
             options.set("session.use_env_allocators", "1")?;
         }
         if self.provider == Provider::Cuda {

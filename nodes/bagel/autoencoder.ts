@@ -3,7 +3,7 @@ import type { Forecaster } from '../../engine/device/device.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
 import { buildAutoencoderPart, planAutoencoderCuts, type AutoencoderCuts } from './model/autoencoder-parts.ts';
 import type { BagelConfig } from './model/config.ts';
-import { forecastOf } from './model/forecast.ts';
+import { forecastOf, scratchOfStages } from './model/forecast.ts';
 import { PartRunner } from './part-runner.ts';
 import type { AutoencoderFile } from './weights/autoencoder-file.ts';
 
@@ -37,6 +37,10 @@ export class Autoencoder extends PartRunner implements Autoencoding {
 
   part(name: string): Part {
     return buildAutoencoderPart(name, { config: this.config, weights: { vae: this.#file.refs }, cuts: this.cuts });
+  }
+
+  protected override get scratchBytes(): number {
+    return scratchOfStages(this.config.vae, this.cuts, plannedSide);
   }
 
   protected override forecast(part: Part): Forecaster {

@@ -34,7 +34,9 @@ export function modelBytes(folder: ModelFolder, keeping: Keeping): ModelBytes {
   const layers = Array.from({ length: folder.config.llm.layers }, () => 0);
   const others = { first: 0, last: 0, vision: 0 };
   for (const [key, weight] of folder.llm) {
-    const bytes = residentBytes(weight, keeping, folder.isMapped ?? false);
+    // rows of the table of tokens are looked up in the file
+    const isTable = key === 'language_model.model.embed_tokens.weight' && !folder.config.llm.tied && keeping !== 'copied';
+    const bytes = isTable ? 0 : residentBytes(weight, keeping, folder.isMapped ?? false);
     const layer = layerOf.exec(key)?.[1];
     if (layer !== undefined) layers[Number(layer)]! += bytes;
     else others[isVision.test(key) ? 'vision' : isLast.test(key) ? 'last' : 'first'] += bytes;

@@ -6,6 +6,7 @@ import { encodeModel } from '../../engine/onnx/protobuf.ts';
 import { dumpPart } from '../../engine/onnx/dump.ts';
 import type { Part, WeightRef } from '../../engine/onnx/expr.ts';
 import type { Tensor } from '../../engine/tensor/tensor.ts';
+import { tablesOf } from './model/forecast.ts';
 
 export interface ModelOptions {
   /** False: 16-bit weights stay mapped and are cast in every run; slower, a quarter of the memory. */

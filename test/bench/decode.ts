@@ -63,7 +63,7 @@ async function interleaveTokens(context: Context, work: Work, readers: Readers):
 }
 
 /** Bytes of weights that one token reads: the understanding expert and the head. */
-function tokenBytes({ llm }: ModelFolder): number {
+export function tokenBytes({ llm }: ModelFolder): number {
   let bytes = 0;
   for (const [key, weight] of llm as ReadonlyMap<string, StoredWeight>) {
     if (!/^language_model\.(model\.layers|model\.norm\.|lm_head)/.test(key) || key.includes('moe_gen')) continue;
@@ -72,7 +72,7 @@ function tokenBytes({ llm }: ModelFolder): number {
   return bytes;
 }
 
-interface Readers {
+export interface Readers {
   readonly bytes: number;
   stream(): Promise<unknown>;
   product(): Promise<unknown>;
@@ -82,7 +82,7 @@ interface Readers {
  * Two ways to read 256 MB once, in the same worker with the same threads: a maximum over rows, the plainest reader ONNX Runtime has,
  * and a product of one row with a matrix [4096, 16384] that is no weight, so that nothing is packed.
  */
-async function openReaders(device: Device): Promise<Readers> {
+export async function openReaders(device: Device): Promise<Readers> {
   const shape = [4096, 16384];
   const matrix = input('matrix', 'float32', shape);
   const row = input('row', 'float32', [1, shape[1]!]);

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { autoencoderShapes, checkpointShapes, type CheckpointSizes, type Shapes } from '../../nodes/bagel/model/checkpoint.ts';
+import { JsonSection, readBagelConfig, type BagelConfig } from '../../nodes/bagel/model/config.ts';
 import { bfloat16FromFloat32, float16FromFloat32 } from '../../engine/tensor/half.ts';
 import { writeSafetensorsFrom } from '../../engine/tensor/safetensors.ts';
 import { bytesView, float32, sizeOf, tensor } from '../../engine/tensor/tensor.ts';
@@ -55,6 +56,18 @@ export async function writeModelFolder(folder: string, options: ModelFolderOptio
   }
   if (shards > 1 && index) await json('model.safetensors.index.json', { metadata: {}, weight_map: map });
   await writeWeights(path.join(folder, 'ae.safetensors'), autoencoderShapes(sizes.vae), noise);
+}
+
+/** The configuration that a folder of these options is read as. */
+export function configOf(options: ModelFolderOptions): BagelConfig {
+  const sizes = sizesOf(options);
+  const files = configFiles(sizes, options);
+  const section = (name: string) => new JsonSection(name, files[name] as Record<string, unknown>);
+  const [llm, vae] = [checkpointShapes(sizes), autoencoderShapes(sizes.vae)];
+  return readBagelConfig({
+    folder: 'synthetic', llm: (key) => llm.get(key), vae: (key) => vae.get(key), tokenIds: () => undefined,
+    llmConfig: section('llm_config.json'), vitConfig: section('vit_config.json'), config: section('config.json'),
+  });
 }
 
 function sizesOf(options: ModelFolderOptions): CheckpointSizes {

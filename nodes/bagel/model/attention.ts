@@ -64,10 +64,12 @@ function inBlocks(op: Ops, queries: Expr, axis: number, rowLogits: Expr, blockLo
   const block = op.max(op.div(op.ints([blockLogits]), rowLogits), op.ints([1]));
   const trips = op.squeeze(op.div(op.add(rowCount, op.sub(block, op.ints([1]))), block), 0);
   const none = op.slice(queries, op.ints([0]), op.ints([0]), axis, 'done');
-  return op.loop(trips, [none], (o, turn, [done]) => {
+  const joined = op.loop(trips, [none], (o, turn, [done]) => {
     const start = o.mul(o.reshape(turn, [1]), block);
     return [o.concat([done!, attendBlock(o, o.slice(queries, start, o.min(o.add(start, block), rowCount), axis, 'block'), start)], axis)];
   })[0]!;
+  // as many rows as there were, which the shapes of a loop's body do not tell
+  return { ...joined, dims: joined.dims.map((dim, i) => (i === axis ? queries.dims[axis]! : dim)) };
 }
 
 /** Causal rows over cached and new ones; gives [rows, heads · headDim]. */

@@ -1,11 +1,12 @@
 // What a run of a part takes and gives, from shapes alone: outputs, floating-point operations, bytes read, largest intermediate values.
 // For planning; nothing here computes a picture.
 import type { FeedShape, Forecast, Forecaster } from '../../../engine/device/device.ts';
-import type { Dim, Part, WeightRef } from '../../../engine/onnx/expr.ts';
+import type { Body, Dim, OpNode, Part, WeightRef } from '../../../engine/onnx/expr.ts';
 import { elementBytes } from '../../../engine/tensor/dtype.ts';
 import type { AutoencoderCuts } from './autoencoder-parts.ts';
 import type { BagelConfig } from './config.ts';
-import { decoderStages, encoderStages, type Stage } from './vae.ts';
+import type { Cuts } from './parts.ts';
+import { decoderStages, encoderStages, type Stage, type VaeConfig } from './vae.ts';
 
 export interface ForecastScope {
   readonly config: Pick<BagelConfig, 'vae'> & Partial<BagelConfig>;
@@ -23,8 +24,9 @@ const stageCopies = 3;
 
 export function forecastOf(part: Part, scope: ForecastScope): Forecaster {
   const kind = part.name.split(':')[0]!;
+  const tables = tablesOf(part);
   return {
-    weightBytes: part.weights.reduce((sum, ref) => sum + loadedBytes(ref, scope), 0),
+    weightBytes: part.weights.reduce((sum, ref) => sum + (tables.has(ref.key) ? ref.bytes : loadedBytes(ref, scope)), 0),
     of(feeds) {
       const sides = sidesOf(part, feeds, scope);
       const outputs = Object.fromEntries(part.outputs.flatMap(({ name, dtype, dims }) => {
@@ -34,6 +36,31 @@ export function forecastOf(part: Part, scope: ForecastScope): Forecaster {
       return { outputs, ...costOf(kind, part, sides, feeds, scope) };
     },
   };
+}
+
+/** Keys of the weights of which only rows are looked up: they are never expanded and stay in their file. */
+export function tablesOf(part: Part): ReadonlySet<string> {
+  const [looked, others] = [new Set<string>(), new Set<string>()];
+  for (const { op, inputs } of allNodes(part)) inputs.forEach((name, i) => (op === 'Gather' && i === 0 ? looked : others).add(name));
+  return new Set(part.weights.flatMap(({ key }) => (looked.has(key) && !others.has(key) ? [key] : [])));
+}
+
+function allNodes(body: Body): readonly OpNode[] {
+  return body.nodes.flatMap((node) => [node, ...Object.values(node.attributes).flatMap((value) => ('graph' in value ? allNodes(value.graph) : []))]);
+}
+
+/** Scratch of every part of a model together, at its largest picture. */
+export function scratchOfAll({ llm, vit, vae, maxLatentSize, vaeImage, vitImage, vitMaxPatchesPerSide }: BagelConfig, cuts: Cuts): number {
+  const patches = Math.min((vitImage.max_size / vit.patch) ** 2, vitMaxPatchesPerSide ** 2);
+  return cuts.llm.length * rowsScratch(maxLatentSize ** 2 + 2, llm) + cuts.vit.length * patches * (4 * vit.hidden + vit.ffn) * 4 + scratchOfStages(vae, cuts, vaeImage.max_size);
+}
+
+export function scratchOfStages({ ch }: VaeConfig, { encoder, decoder }: AutoencoderCuts, side: number): number {
+  return (encoder.length + decoder.length) * stageCopies * side * side * ch * 4;
+}
+
+function rowsScratch(rows: number, { hidden, ffn }: Pick<BagelConfig['llm'], 'hidden' | 'ffn'>): number {
+  return rows * (4 * hidden + 3 * ffn) * 4;
 }
 
 function loadedBytes({ dtype, bytes }: WeightRef, { expandWeights }: ForecastScope): number {
@@ -102,7 +129,7 @@ function layersCost(part: Part, sides: Sides, feeds: Readonly<Record<string, Fee
   return {
     flops: 2 * (und * parameters(experts[0]) + gen * parameters(experts[1])) + 4 * rows * (past + rows) * heads * headDim * layers,
     readBytes: used.reduce((sum, { bytes }) => sum + bytes, 0) + past * headDim * kvHeads * 2 * 4 * layers,
-    scratchBytes: rows * (4 * hidden + 3 * ffn) * 4 + logits,
+    scratchBytes: rowsScratch(rows, { hidden, ffn }) + logits,
   };
 }
 
