@@ -165,7 +165,7 @@ test('definitions, models and metadata', async () => {
   expect((await server.get('/experiment/models/preview/checkpoints/0/sub%2Fm.safetensors')).headers.get('content-type')).toBe('image/webp');
   expect(await server.json('/view_metadata/checkpoints?filename=sub/m.safetensors')).toEqual({ a: 'b' });
   expect((await server.get('/view_metadata/checkpoints?filename=../tiny/llm_config.json')).status).toBe(404);
-  expect(await server.json('/system_stats')).toMatchObject({ system: { comfyui_version: '0.3.64', python_version: expect.any(String), pytorch_version: expect.any(String) }, devices: [{ name: 'cpu:0', type: 'cpu' }] });
+  expect(await server.json('/system_stats')).toMatchObject({ system: { comfyui_version: '0.3.64', python_version: expect.any(String), pytorch_version: expect.any(String) }, devices: [{ name: 'cpu:0', type: 'cpu', bagelgraph: { budget_bytes: null, handle_bytes: expect.any(Number), sessions: expect.any(Number) } }] });
   expect(await server.json('/internal/folder_paths')).toMatchObject({ output: [path.join(server.folder, 'output')] });
 });
 

@@ -25,7 +25,7 @@ export function addSystemRoutes(site: Site): void {
   addInternalRoutes(site);
   const { web } = site;
   web.on('/features', { get: (_request, response) => sendJson(response, JSON.stringify(featuresOf(site))) });
-  web.on('/system_stats', { get: (_request, response) => sendJson(response, JSON.stringify(systemStats(site))) });
+  web.on('/system_stats', { get: async (_request, response) => sendJson(response, JSON.stringify(await systemStats(site))) });
 }
 
 function addDefinitionRoutes({ web, registry, environment }: Site): void {
@@ -135,12 +135,18 @@ async function newestFirst(folder: string): Promise<string[]> {
   return files.sort((a, b) => b.at - a.at).map(({ name }) => name);
 }
 
-function systemStats({ environment, argv }: Site): object {
+async function systemStats({ environment, argv }: Site): Promise<object> {
   const ram = { total: totalmem(), free: freemem() };
-  const devices = [...environment.devices.keys()].map((name) => {
+  const devices = await Promise.all([...environment.devices].map(async ([name, device]) => {
     const type = name.split(':')[0]!;
-    return { name, type, index: type === 'cpu' ? null : Number(name.split(':')[1] ?? 0), vram_total: ram.total, vram_free: ram.free, torch_vram_total: ram.total, torch_vram_free: ram.free };
-  });
+    // of a worker that is being restarted nothing is known; the rest still is
+    const stats = await device.stats().catch(() => undefined);
+    const own = {
+      budget_bytes: device.budgetBytes ?? null, resident_bytes: stats?.memory?.resident ?? null, handle_bytes: stats?.handles.bytes ?? null,
+      sessions: stats?.sessions ?? null, runs: stats?.runs ?? null, restarts: stats?.restarts ?? null, threads: stats?.threads ?? null, backend: stats?.backend ?? null,
+    };
+    return { name, type, index: type === 'cpu' ? null : Number(name.split(':')[1] ?? 0), vram_total: ram.total, vram_free: ram.free, torch_vram_total: ram.total, torch_vram_free: ram.free, bagelgraph: own };
+  }));
   return {
     system: {
       os: process.platform === 'win32' ? 'nt' : 'posix', ram_total: ram.total, ram_free: ram.free,
