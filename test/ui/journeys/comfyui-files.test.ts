@@ -7,7 +7,7 @@ import type { EditorPage } from './editor-page.ts';
 import { journeys } from './journeys.ts';
 
 const golden = (name: string): string => readFileSync(new URL(`../../golden/converter/${name}`, import.meta.url), 'utf8');
-const pairs = (parseJson(golden('pairs.json')) as readonly JsonObject[]).map((pair, i) => ({ name: `pair ${i}`, workflow: pair.get('workflow')!, api: pair.get('api')! }));
+const pairsOf = (file: string) => (parseJson(golden(file)) as readonly JsonObject[]).map((pair, i) => ({ name: String(pair.get('name') ?? `pair ${i}`), workflow: pair.get('workflow')!, api: pair.get('api')! }));
 
 /** The modes of a workflow's nodes. */
 const modesOf = (workflow: Json) => new Set(((workflow as JsonObject).get('nodes') as readonly JsonObject[]).map((node) => String(node.get('mode'))));
@@ -20,21 +20,35 @@ async function exported({ page }: EditorPage): Promise<string> {
   return readFile(await download.path(), 'utf8');
 }
 
-/** Order of nodes and inputs, and the kind of every number, count. */
-const textOf = (api: Json): string => encodeJson(api, { indent: 1 });
+/** Order of inputs and the kind of every number count; that of nodes does not. */
+const textOf = (api: Json): string => encodeJson(new Map([...(api as JsonObject)].sort(([a], [b]) => (a < b ? -1 : 1))), { indent: 1 });
+
+/** The nodes of these files are ComfyUI's, so the page is told of them. */
+async function tellOfComfyNodes(editor: EditorPage): Promise<void> {
+  await editor.page.route('**/object_info', (route) => route.fulfill({ contentType: 'application/json', body: golden('object_info.json') }));
+  await editor.page.reload();
+  await editor.until('window.__bagel');
+}
 
 journeys('files of ComfyUI', (given) => {
   test('journey 12: what is muted or bypassed in a file is sent as ComfyUI sends it', async () => {
     const { editor } = given;
-    // the nodes of these files are ComfyUI's, so the page is told of ComfyUI's
-    await editor.page.route('**/object_info', (route) => route.fulfill({ contentType: 'application/json', body: golden('object_info.json') }));
-    await editor.page.reload();
-    await editor.until('window.__bagel');
-    const chosen = pairs.filter(({ workflow, api }) => modesOf(workflow).has('2') && modesOf(workflow).has('4') && !hasPageOnlyInput(api)).slice(0, 8);
+    await tellOfComfyNodes(editor);
+    const chosen = pairsOf('pairs.json').filter(({ workflow, api }) => modesOf(workflow).has('2') && modesOf(workflow).has('4') && !hasPageOnlyInput(api)).slice(0, 8);
     expect(chosen.length).toBe(8);
     for (const { name, workflow, api } of chosen) {
       await editor.open(encodeJson(workflow, {}), name);
       expect(textOf(parseJson(await exported(editor))), name).toBe(textOf(api));
+    }
+  });
+
+  test('journey 27: subgraphs that ComfyUI made are sent as ComfyUI sends them, and come out of a file as they came in', async () => {
+    const { editor } = given;
+    await tellOfComfyNodes(editor);
+    for (const { name, workflow, api } of pairsOf('subgraphs.json')) {
+      await editor.open(encodeJson(workflow, {}), name);
+      expect(textOf(parseJson(await exported(editor))), name).toBe(textOf(api));
+      expect(JSON.parse((await editor.ask('file'))!), name).toEqual(JSON.parse(encodeJson(workflow, {})));
     }
   });
 });
