@@ -58,7 +58,10 @@ function deviceOpeners({ options }: CommandArguments): readonly { readonly name:
     name,
     budgetBytes: budgets.get(name),
     async open() {
-      const device = budgeted(await openProcessDevice({ name, provider, index, threads }), budgets.get(name));
+      const budgetBytes = budgets.get(name);
+      // on a CPU what a run takes is foreseen; a GPU's arena is bound by its provider
+      const limit = provider === 'cpu' || budgetBytes === undefined ? {} : { memoryLimitBytes: budgetBytes };
+      const device = budgeted(await openProcessDevice({ name, provider, index, threads, ...limit }), budgetBytes);
       return debugLevel >= 2 ? logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`)) : device;
     },
   }));

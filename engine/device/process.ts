@@ -27,7 +27,7 @@ export interface ProcessDeviceOptions {
   readonly threads?: number;
   /** Bound for what handles hold; default none. */
   readonly memoryLimitBytes?: number;
-  /** How long a cancelled run may go on before its worker is killed; default 2000. */
+  /** How long a cancelled run may go on before its worker is killed. Default 2000; 10,000 where it ends by itself after the operation it is at. */
   readonly graceMs?: number;
 }
 
@@ -66,7 +66,7 @@ export class ProcessDevice implements Device {
   /** Settles when every earlier call has been sent: they may wait for a worker to start, and must not overtake each other. */
   #outbox: Promise<unknown> = Promise.resolve();
 
-  constructor({ name, provider, index = 0, backend = defaultBackend(), threads = 1, memoryLimitBytes, graceMs = 2000 }: ProcessDeviceOptions) {
+  constructor({ name, provider, index = 0, backend = defaultBackend(), threads = 1, memoryLimitBytes, graceMs = backend === 'native' ? 10_000 : 2000 }: ProcessDeviceOptions) {
     this.name = name;
     this.#worker = { backend, provider, index, threads, ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }) };
     this.#graceMs = graceMs;
