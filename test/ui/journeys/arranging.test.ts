@@ -15,6 +15,14 @@ const select = async (editor: EditorPage, ...nodes: readonly string[]) => {
   }
   await editor.ask('idle');
 };
+/** Picks from a menu inside the menu of a node. */
+const choose = async ({ page, title, ask }: EditorPage, node: string, menu: string, entry: string) => {
+  const at = await title(node);
+  await page.mouse.click(at.x, at.y, { button: 'right' });
+  await page.getByRole('menuitem', { name: menu, exact: true }).click();
+  await page.getByRole('menuitem', { name: entry, exact: true }).click();
+  await ask('idle');
+};
 const nothing = { x: 900, y: 700 };
 
 journeys('arranging', (given) => {
@@ -97,7 +105,7 @@ journeys('arranging', (given) => {
     await other.page.close();
   });
 
-  test('journey 11: a box selects, Shift adds, edges are aligned, a group takes its nodes along', async () => {
+  test('journey 11: a box selects, Shift adds, a group takes its nodes along', async () => {
     const { editor } = given;
     const { page } = editor;
     await editor.open(mixed);
@@ -120,6 +128,23 @@ journeys('arranging', (given) => {
     expect(after).not.toEqual(before);
     await page.keyboard.press('Control+z');
     expect((await editor.doc()).root.nodes['3']!.pos).toEqual(before);
+  });
+
+  test('journey 11: edges are lined up by the menu, and by a drag that comes near', async () => {
+    const { editor } = given;
+    await editor.open(mixed);
+    const at = await editor.title('3');
+    await editor.drag(at, { x: at.x + 20, y: at.y + 90 });
+    const tops = async () => Object.values((await editor.doc()).root.nodes).map(({ pos }) => pos[1]!).slice(1, 4);
+    expect(new Set(await tops()).size).toBe(2);
+    await select(editor, '2', '3', '4');
+    await choose(editor, '3', 'Align', 'Top edges');
+    expect(new Set(await tops()).size).toBe(1);
+    await editor.page.mouse.click(nothing.x, nothing.y);
+    const lower = await editor.title('5');
+    await editor.drag(lower, { x: lower.x + 4, y: lower.y + 30 });
+    const { nodes } = (await editor.doc()).root;
+    expect([nodes['5']!.pos[0], nodes['5']!.pos[1]! > 390]).toEqual([nodes['1']!.pos[0], true]);
   });
 
   test('journey 12: what is muted or bypassed is sent as ComfyUI sends it', async () => {
@@ -153,12 +178,17 @@ journeys('arranging', (given) => {
     await page.keyboard.press('Control+a');
     await page.keyboard.type('Turned');
     await page.keyboard.press('Enter');
+    await choose(editor, '3', 'Colour', 'Red');
     const { nodes } = (await editor.doc()).root;
     expect([nodes['2']!.flags.collapsed, nodes['1']!.flags.pinned, nodes['3']!.title]).toEqual([true, true, 'Turned']);
-    const file = JSON.parse((await editor.ask('file'))!) as { nodes: { id: number; title?: string; flags: object }[]; extra: { reroutes?: unknown[] } };
-    expect(file.nodes.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
-    expect(file.nodes[2]!.title).toBe('Turned');
+    const written = await editor.ask('file');
+    const file = JSON.parse(written!) as { nodes: { id: number; title?: string; color?: string; flags: object }[]; extra: { reroutes?: unknown[] } };
+    expect(file.nodes).toMatchObject([{ id: 1, flags: { pinned: true } }, { id: 2, flags: { collapsed: true } }, { id: 3, title: 'Turned', color: '#5a2d2d' }, { id: 4 }, { id: 5 }]);
     expect(file.extra.reroutes).toHaveLength(1);
+    await page.reload();
+    await editor.until('window.__bagel?.doc() !== undefined');
+    await editor.ask('idle');
+    expect(await editor.ask('file')).toBe(written);
     await page.mouse.click((from.x + to.x) / 2, (from.y + to.y) / 2);
     await page.keyboard.press('Delete');
     await expect.poll(async () => Object.keys((await editor.doc()).root.reroutes).length).toBe(0);

@@ -82,12 +82,14 @@ journeys('the queue', (given) => {
     await editor.open(chain(300, 30, 60));
     const plain = await page.title();
     await page.evaluate(`(() => {
-      window.seen = { values: [], titles: new Set() };
+      window.seen = { values: [], titles: new Set(), previews: new Set() };
       const look = () => {
         const run = Object.values(__bagel.runs().runs)[0];
         const progress = run?.nodes?.[1]?.progress ?? run?.nodes?.[1];
         if (progress?.value !== undefined && window.seen.values.at(-1) !== progress.value) window.seen.values.push(progress.value);
         window.seen.titles.add(document.title);
+        const preview = document.querySelector('img[src^="blob:"]');
+        if (preview?.naturalWidth > 0) window.seen.previews.add(preview.src);
         requestAnimationFrame(look);
       };
       look();
@@ -95,11 +97,12 @@ journeys('the queue', (given) => {
     await press(editor);
     await page.getByText(/step \d+ of 30/i).first().waitFor();
     await editor.untilDone(1);
-    const { values, titles } = await page.evaluate<{ values: number[]; titles: string[] }>('({ values: window.seen.values, titles: [...window.seen.titles] })');
+    const { values, titles, previews } = await page.evaluate<{ values: number[]; titles: string[]; previews: number }>('({ values: window.seen.values, titles: [...window.seen.titles], previews: window.seen.previews.size })');
     expect(values.length).toBeGreaterThan(5);
     expect(values).toEqual(values.toSorted((a, b) => a - b));
     expect(values.at(-1)).toBe(30);
     expect(titles.length).toBeGreaterThan(2);
+    expect(previews).toBeGreaterThan(2);
     await expect.poll(() => page.title()).toBe(plain);
   });
 
