@@ -7,6 +7,7 @@ import { UserError } from './errors.ts';
 import type { BagelConfig } from './model/config.ts';
 import { forecastOf, scratchOfAll } from './model/forecast.ts';
 import { buildPart, planCuts, type Cuts, type ModelWeights } from './model/parts.ts';
+import { Halves } from './halves.ts';
 import { blocksOf, onOneDevice, type Placement } from './placement.ts';
 import { PartRunner, type ModelOptions } from './part-runner.ts';
 import { openTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
@@ -23,13 +24,14 @@ export class BagelModel extends PartRunner {
   /** By key and place. */
   readonly contexts = new Map<string, Context>();
   readonly turns = new Turns();
+  readonly halves: Halves;
   readonly #folder: ModelFolder;
   readonly #weights: ModelWeights;
   #tokenizer: Promise<Tokenizer> | undefined;
 
   readonly placement: Placement;
 
-  constructor(folder: ModelFolder, options: ModelOptions & { readonly placement?: Placement }) {
+  constructor(folder: ModelFolder, options: ModelOptions & { readonly placement?: Placement; readonly onlyReads?: boolean }) {
     super({ ...options, mapFloat32: folder.isMapped ?? false });
     this.#folder = folder;
     this.#weights = { llm: { get: (key) => folder.llm.get(key), castsInRun: !options.expandWeights }, vae: folder.vae };
@@ -37,6 +39,7 @@ export class BagelModel extends PartRunner {
     this.path = folder.path;
     this.config = folder.config;
     this.placement = options.placement ?? onOneDevice;
+    this.halves = new Halves(options.onlyReads ?? false);
     this.cuts = planCuts(folder.config, blocksOf(this.placement));
     this.key = `${folder.contentKey} float32`;
   }

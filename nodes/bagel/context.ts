@@ -92,8 +92,9 @@ export function placeOf(model: BagelModel, device: Device): string {
   return new Set(names).size === 1 ? names[0]! : names.join(',');
 }
 
-function llmPart(index: number): string {
-  return `llm:${index}`;
+/** `isHalf`: without the generation expert. */
+function llmPart(index: number, isHalf = false): string {
+  return `llm:${index}${isHalf ? ':und' : ''}`;
 }
 
 function isAlive(context: Context, device: Device): boolean {
@@ -183,6 +184,7 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
   };
   const takesTurns = work.takesTurns === true || placeOf(model, work.device).includes(',');
   const last = model.cuts.llm.length - 1;
+  const isHalf = await model.halves.enter((layers.genRows ?? 0) > 0, work.device);
   let stream: Stream = { und: layers.und, gen: layers.gen ?? noRows(model), made: [] };
   let leave: (() => void) | undefined;
   try {
@@ -193,7 +195,7 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
       const isTimed = index === 0 && layers.timed !== undefined;
       if (isTimed) await model.session(device, llmPart(index)); // loading is no part of it
       const began = performance.now();
-      const next = await runPiece(context, index, { ...shared, und: stream.und, gen: stream.gen }, wanted, layers.store, work);
+      const next = await runPiece(context, index, { ...shared, und: stream.und, ...(isHalf ? {} : { gen: stream.gen }) }, wanted, layers.store, isHalf, work);
       if (isTimed) layers.timed!((performance.now() - began) / 1000);
       await work.device.free(stream.made);
       stream = next;
@@ -211,6 +213,7 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
     throw error;
   } finally {
     leave?.();
+    if (isHalf) await model.halves.leave(work.device);
   }
   return stream.made[0];
 }
@@ -230,8 +233,10 @@ function noRows(model: BagelModel): Tensor {
   return float32([0, model.config.llm.hidden], new Float32Array(0));
 }
 
-async function runPiece(context: Context, index: number, given: Readonly<Record<string, Feed>>, wanted: { und: boolean; gen: boolean }, store: RowBuffers | undefined, work: Work): Promise<Stream> {
+async function runPiece(context: Context, index: number, given: Readonly<Record<string, Feed>>, wanted: { und: boolean; gen: boolean }, store: RowBuffers | undefined, isHalf: boolean, work: Work): Promise<Stream> {
   const { model } = context;
+  const part = llmPart(index, isHalf);
+  if (isHalf) model.halves.keep(await model.session(work.device, part));
   const fetch: Record<string, Fetch> = { ...(wanted.und ? { und_out: 'handle' } : {}), ...(wanted.gen ? { gen_out: 'handle' } : {}) };
   const feeds: Record<string, Feed> = { ...given };
   const { first, end } = model.cuts.llm[index]!;
@@ -239,7 +244,7 @@ async function runPiece(context: Context, index: number, given: Readonly<Record<
     feeds[`past_${name}`] = pastFeed(context, name);
     if (store !== undefined) fetch[name] = { into: store.handles.get(name)!, row: context.length };
   }
-  const { und_out: und, gen_out: gen } = await model.run(work.device, llmPart(index), feeds, fetch, work.signal) as { und_out?: Handle; gen_out?: Handle };
+  const { und_out: und, gen_out: gen } = await model.run(work.device, part, feeds, fetch, work.signal) as { und_out?: Handle; gen_out?: Handle };
   return { und: und === undefined ? noRows(model) : { handle: und }, gen: gen === undefined ? noRows(model) : { handle: gen }, made: [und, gen].filter((handle) => handle !== undefined) };
 }
 

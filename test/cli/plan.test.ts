@@ -5,7 +5,7 @@ import { bagelgraph, folderWith } from './bagelgraph.ts';
 import { workflows } from './places.ts';
 
 interface Plan {
-  readonly devices: readonly { readonly device: string; readonly parts: readonly { part: string; runs: number }[]; readonly weightBytes: number; readonly neededBytes: number; readonly movedBytes: number; readonly flops: number }[];
+  readonly devices: readonly { readonly device: string; readonly parts: readonly { readonly part: string; readonly runs: number; readonly weightBytes: number }[]; readonly weightBytes: number; readonly neededBytes: number; readonly movedBytes: number; readonly flops: number }[];
   readonly passes: Readonly<Record<string, number>>;
   readonly fits: boolean;
   readonly notices: readonly string[];
@@ -84,6 +84,15 @@ describe('plan', () => {
     const wrong = await bagelgraph(folder, 'plan', workflow('edit'), '--as', 'Voodoo 2');
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain('--as is "Voodoo 2": give all, or one of RTX 3090');
+  });
+
+  test('understanding alone takes half the layers: the generation expert is not loaded', async () => {
+    const folder = await folderWith({});
+    const half = (await plan(folder, 'understand')).plan.devices[0]!;
+    const whole = (await plan(folder, 'edit')).plan.devices[0]!;
+    const layers = ({ parts }: typeof half) => parts.filter(({ part }) => part.startsWith('llm:'));
+    expect(layers(half).map(({ part }) => part)).toEqual(['llm:0:und']);
+    expect(layers(half)[0]!.weightBytes / layers(whole)[0]!.weightBytes).toBeCloseTo(0.5, 2);
   });
 
   test('a wrong --memory names the devices', async () => {

@@ -14,10 +14,10 @@ export interface MotConfig extends AttentionShape {
   readonly rmsEps: number;
 }
 
-/** Rows of the two experts, understanding first. Either may have none. */
+/** Rows of the two experts, understanding first. Either may have none; without `gen` the generation expert is left out. */
 export interface Rows {
   readonly und: Expr; // [und, hidden]
-  readonly gen: Expr; // [gen, hidden]
+  readonly gen?: Expr; // [gen, hidden]
 }
 
 type Angles = ReturnType<typeof rotaryAngles>;
@@ -77,13 +77,15 @@ class Attention extends Module {
         const split = op.reshape(op.call(layer, rows), [rows.dims[0]!, count, headDim]); // [rows, count, headDim]
         return norm === undefined ? split : op.call(norm, split);
       };
-      return op.concat([one(und, norms?.[0], x.und), one(gen, norms?.[1], x.gen)], 0); // [rows, count, headDim]
+      const read = one(und, norms?.[0], x.und);
+      return x.gen === undefined ? read : op.concat([read, one(gen, norms?.[1], x.gen)], 0); // [rows, count, headDim]
     };
     const q = rotate(op, project(this.q_proj, this.q_proj_moe_gen, heads, [this.q_norm, this.q_norm_moe_gen]), angles);
     const k = rotate(op, project(this.k_proj, this.k_proj_moe_gen, kvHeads, [this.k_norm, this.k_norm_moe_gen]), angles);
     const v = project(this.v_proj, this.v_proj_moe_gen, kvHeads);
     const fresh = { keys: splitHeads(op, k, kvHeads, headDim), values: splitHeads(op, v, kvHeads, headDim) };
     const attended = attend(op, q, past, fresh, mode, this.#shape); // [rows, heads · headDim]
+    if (x.gen === undefined) return { und: op.call(this.o_proj, attended), fresh };
     const lengths = op.concat([op.lengthOf(x.und, 0), op.lengthOf(x.gen, 0)], 0);
     const [und, gen] = op.splitAt(attended, lengths, ['und', 'gen'], 0) as [Expr, Expr];
     return { und: op.call(this.o_proj, und), gen: op.call(this.o_proj_moe_gen, gen), fresh };
@@ -118,12 +120,12 @@ export class DecoderLayer extends Module {
   }
 
   forward(op: Ops, x: Rows, past: KeysValues, angles: Angles, mode: AttentionMode): Rows & { readonly fresh: KeysValues } {
-    const normal = { und: op.call(this.input_layernorm, x.und), gen: op.call(this.input_layernorm_moe_gen, x.gen) };
+    const normal = { und: op.call(this.input_layernorm, x.und), ...(x.gen === undefined ? {} : { gen: op.call(this.input_layernorm_moe_gen, x.gen) }) };
     const attended = op.call(this.self_attn, normal, past, angles, mode);
-    const middle = { und: op.add(x.und, attended.und), gen: op.add(x.gen, attended.gen) };
+    const middle = { und: op.add(x.und, attended.und), ...(x.gen === undefined ? {} : { gen: op.add(x.gen, attended.gen!) }) };
     return {
       und: op.add(middle.und, op.call(this.mlp, op.call(this.post_attention_layernorm, middle.und))),
-      gen: op.add(middle.gen, op.call(this.mlp_moe_gen, op.call(this.post_attention_layernorm_moe_gen, middle.gen))),
+      ...(middle.gen === undefined ? {} : { gen: op.add(middle.gen, op.call(this.mlp_moe_gen, op.call(this.post_attention_layernorm_moe_gen, middle.gen))) }),
       fresh: attended.fresh,
     };
   }
@@ -144,5 +146,5 @@ export function runLayers(op: Ops, layers: readonly DecoderLayer[], config: MotC
     fresh.push(next.fresh);
     x = next;
   });
-  return { und: x.und, gen: x.gen, fresh };
+  return { ...x, fresh };
 }

@@ -174,6 +174,7 @@ export function packedSize(config: BagelConfig): number {
  */
 function layersPart({ name, rest, config, weights, cuts }: Wanted): Part {
   const { first, end } = cuts.llm[Number(rest[0])]!;
+  const isHalf = rest[1] === 'und';
   const { llm } = config;
   const layers = Array.from({ length: end - first }, (_, i) => first + i);
   const heads = Array.from({ length: llm.kvHeads }, (_, head) => head);
@@ -183,10 +184,10 @@ function layersPart({ name, rest, config, weights, cuts }: Wanted): Part {
   const gen = input('gen', 'float32', ['gen', llm.hidden]);
   const positions = input('positions', 'int64', ['rows']);
   const mode = { single: input('single', 'bool', []), causal: input('causal', 'bool', []) };
-  const inputs = [und, gen, positions, mode.single, mode.causal, ...past.flatMap((one) => [...one.keys, ...one.values])];
+  const inputs = [und, ...(isHalf ? [] : [gen]), positions, mode.single, mode.causal, ...past.flatMap((one) => [...one.keys, ...one.values])];
   return trace(name, inputs, weights.llm, (op) => {
-    const result = runLayers(op, decoderLayers(llm, first, end), llm, { und, gen }, positions, past, mode);
-    const outputs: Record<string, Expr> = { und_out: result.und, gen_out: result.gen };
+    const result = runLayers(op, decoderLayers(llm, first, end), llm, isHalf ? { und } : { und, gen }, positions, past, mode);
+    const outputs: Record<string, Expr> = { und_out: result.und, ...(result.gen === undefined ? {} : { gen_out: result.gen }) };
     result.fresh.forEach((fresh, i) => heads.forEach((head) => {
       outputs[rowsName('k', first + i, head)] = fresh.keys[head]!;
       outputs[rowsName('v', first + i, head)] = fresh.values[head]!;

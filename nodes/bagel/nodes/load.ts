@@ -36,7 +36,8 @@ interface PlacementValues {
 }
 
 /** The placement the user asked for, or the fastest that fits. Throws a UserError where a device is not open or nothing fits. */
-function placementOf(folder: ModelFolder, values: PlacementValues, { device: home, devices: open }: NodeContext): Choice & { readonly keeps16Bit: boolean } {
+function placementOf(folder: ModelFolder, values: PlacementValues, context: NodeContext): Choice & { readonly keeps16Bit: boolean } {
+  const { device: home, devices: open } = context;
   const [vision, autoencoder] = [values.vision_device?.trim() ?? '', values.autoencoder_device?.trim() ?? ''];
   const named = readDeviceList(values.devices ?? '');
   const strategy = (values.placement ?? 'auto') as Strategy | 'auto';
@@ -46,8 +47,30 @@ function placementOf(folder: ModelFolder, values: PlacementValues, { device: hom
   const ordered = strategy === 'split layers' || !names.includes(home.name) ? names : [home.name, ...names.filter((name) => name !== home.name)];
   const rooms = (strategy === 'one device' ? [home.name] : ordered).map((name) => ({ name, budgetBytes: open.get(name)!.budgetBytes ?? Infinity }));
   const keeps16Bit = rooms.every(({ name }) => open.get(name)!.keeps16Bit);
-  const choice = choosePlacement(folder.name, { strategy, rooms, ...elsewhere }, (expand) => modelBytes(folder, keeps16Bit ? 'copied' : expand ? 'expanded' : 'mapped'));
-  return { ...choice, keeps16Bit };
+  const choose = (part: ModelFolder) => choosePlacement(folder.name, { strategy, rooms, ...elsewhere }, (expand) => modelBytes(part, keeps16Bit ? 'copied' : expand ? 'expanded' : 'mapped'));
+  // with room for all, so that a later workflow may draw with the same model; where there is none, for what this one needs
+  if (!onlyReads(context)) return { ...choose(folder), keeps16Bit };
+  try {
+    const whole = choose(folder);
+    const half = whole.expandWeights ? whole : choose(readingPart(folder));
+    return { ...half, keeps16Bit };
+  } catch {
+    return { ...choose(readingPart(folder)), keeps16Bit };
+  }
+}
+
+/** Nodes that read and write text and look at pictures, and draw nothing. */
+const readers: ReadonlySet<string> = new Set(['Bagel.UnderstandImage', 'Bagel.Chat', 'Bagel.EncodeText', 'Bagel.EncodeImageViT', 'Bagel.GenerateText', 'Bagel.Think']);
+
+/** True where every node of the graph that takes the model only reads with it. What is not known may draw. */
+function onlyReads({ node, graph }: NodeContext): boolean {
+  const takers = [...graph.original.nodes.values()].filter(({ inputs }) => [...inputs.values()].some((input) => 'link' in input && input.link.node === node));
+  return takers.length > 0 && takers.every(({ type }) => readers.has(type));
+}
+
+/** What understanding alone needs of a model. */
+function readingPart(folder: ModelFolder): ModelFolder {
+  return { ...folder, llm: new Map([...folder.llm].filter(([key]) => !key.includes('moe_gen'))), vae: new Map() };
 }
 
 export const load = defineNode({
@@ -81,7 +104,7 @@ export const load = defineNode({
     const { placement, expandWeights, description, keeps16Bit } = placementOf(folder, placed, context);
     if (context.devices.size > 1 && (placed.placement ?? 'auto') === 'auto') context.notice(`${folder.name} is placed by itself: ${description}`);
     if (!expandWeights) context.notice(`${folder.name} does not fit in memory as float32, so its 16-bit weights stay mapped and every pass casts them: slow. Importing it to int8 or int4 helps.`);
-    return [new BagelModel(folder, { expandWeights: expandWeights && !keeps16Bit, placement })];
+    return [new BagelModel(folder, { expandWeights: expandWeights && !keeps16Bit, placement, onlyReads: onlyReads(context) })];
   },
 });
 

@@ -1,0 +1,42 @@
+// The experts of a language model are loaded when they are needed: reading and writing text takes the understanding one alone, about half the weights.
+// Once something is drawn, whole pieces are loaded in place of the halves; from then on they serve everything. Knows no parts.
+import type { Device, Session } from '../../engine/device/device.ts';
+
+export class Halves {
+  #onlyReads: boolean;
+  #passes = 0;
+  readonly #sessions = new Map<string, Session>();
+
+  /** `onlyReads`: nothing is known that will draw. */
+  constructor(onlyReads: boolean) {
+    this.#onlyReads = onlyReads;
+  }
+
+  /** A pass begins. True: it runs on the halves, and calls `leave` when done. */
+  async enter(draws: boolean, device: Device): Promise<boolean> {
+    if (draws) this.#onlyReads = false;
+    if (this.#onlyReads) {
+      this.#passes++;
+      return true;
+    }
+    await this.#dropUnused(device);
+    return false;
+  }
+
+  /** A half that was loaded. */
+  keep(session: Session): void {
+    this.#sessions.set(`${session.device} ${session.id}`, session);
+  }
+
+  async leave(device: Device): Promise<void> {
+    this.#passes--;
+    await this.#dropUnused(device);
+  }
+
+  async #dropUnused(device: Device): Promise<void> {
+    if (this.#onlyReads || this.#passes > 0 || this.#sessions.size === 0) return;
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    await device.free(sessions);
+  }
+}
