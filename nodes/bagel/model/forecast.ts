@@ -125,11 +125,14 @@ function layersCost(part: Part, sides: Sides, feeds: Readonly<Record<string, Fee
   const used = [...(und > 0 ? experts[0] : []), ...(gen > 0 ? experts[1] : [])];
   const layers = part.outputs.filter(({ name }) => name.startsWith('k.')).length / kvHeads;
   const isCausal = Array.from(feeds['causal']?.data ?? [], Number)[0] === 1;
-  const logits = isCausal && rows > 1 ? Math.min(maxLogitsBytes, rows * (past + rows) * heads * 4) : (past + rows) * heads * 4;
+  const total = past + rows;
+  const logits = isCausal && rows > 1 ? Math.min(maxLogitsBytes, rows * total * heads * 4) : total * heads * 4;
+  // all rows over all: keys and values are written out for each query head, and once more by the operator
+  const joined = isCausal || rows === 1 ? 0 : 4 * total * heads * headDim * 4;
   return {
     flops: 2 * (und * parameters(experts[0]) + gen * parameters(experts[1])) + 4 * rows * (past + rows) * heads * headDim * layers,
     readBytes: used.reduce((sum, { bytes }) => sum + bytes, 0) + past * headDim * kvHeads * 2 * 4 * layers,
-    scratchBytes: rowsScratch(rows, { hidden, ffn }) + logits,
+    scratchBytes: rowsScratch(rows, { hidden, ffn }) + logits + joined,
   };
 }
 
