@@ -196,6 +196,29 @@ test('users, settings and their files', async () => {
   expect((await fetch(`${server.url}/userdata/workflows%2Fc.json`, { method: 'DELETE' })).status).toBe(404);
 });
 
+test('a file is replaced only while it is the one that was read; clients that name none replace what is there', async () => {
+  const server = await serve();
+  const address = `${server.url}/userdata/workflows%2Fa.json`;
+  const put = async (text: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(address, { method: 'POST', body: text, headers });
+    return { status: response.status, tag: response.headers.get('etag') ?? '', text: await response.text() };
+  };
+  const first = await put('{"by":1}');
+  expect((await fetch(address)).headers.get('etag')).toBe(first.tag);
+  expect((await fetch(address, { method: 'HEAD' })).headers.get('etag')).toBe(first.tag);
+  // of the same size, at once: no time of change tells them apart
+  const both = await Promise.all(['{"by":2}', '{"by":3}'].map((text) => put(text, { 'If-Match': first.tag })));
+  expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
+  const kept = both.find(({ status }) => status === 200)!;
+  expect(both.find(({ status }) => status === 412)!.text).toContain('was changed since it was read');
+  expect([(await fetch(address)).headers.get('etag'), await (await fetch(address)).text()]).toEqual([kept.tag, both[0] === kept ? '{"by":2}' : '{"by":3}']);
+  expect((await fetch(address, { method: 'DELETE', headers: { 'If-Match': first.tag } })).status).toBe(412);
+  expect((await put('{"by":4}', { 'If-Match': `"other", ${kept.tag}` })).status).toBe(200);
+  expect((await put('{"by":5}')).status).toBe(200);
+  expect((await fetch(address, { method: 'DELETE' })).status).toBe(204);
+  expect((await put('{"by":6}', { 'If-Match': '*' })).text).toContain('no longer there');
+});
+
 test('a page, its scripts and those of packs, with ComfyUI\'s cache headers', async () => {
   const own = await serve();
   const page = path.join(own.folder, 'page');

@@ -1,5 +1,5 @@
 // Files on the server: pictures by address, uploads, ready workflows, and the user's own files with a check for other writers.
-import { isJsonArray, isJsonObject, parseJson } from '../../engine/formats/json.ts';
+import { isJsonArray, isJsonObject } from '../../engine/formats/json.ts';
 import { ApiError, getJson, request } from './http.ts';
 import type { FileReference } from './jobs.ts';
 
@@ -65,22 +65,25 @@ const userPath = (path: string) => `/userdata/${encodeURIComponent(path)}`;
 
 /** `version` changes whenever somebody writes the file. */
 export async function readUserFile(path: string): Promise<{ readonly text: string; readonly version: string }> {
-  // asked before: should somebody write in between, the file counts as changed, which loses nothing
-  const version = await versionOf(path);
-  return { text: await (await request(userPath(path))).text(), version };
+  const response = await request(userPath(path));
+  return { text: await response.text(), version: versionOf(response) };
 }
 
-async function versionOf(path: string): Promise<string> {
-  const at = path.lastIndexOf('/');
-  const found = (await listUserFiles(path.slice(0, at))).find((file) => file.path === path.slice(at + 1));
-  return found === undefined ? '' : versionText(found.modified, found.bytes);
-}
-
-const versionText = (modified: unknown, bytes: unknown) => `${Number(modified ?? 0)} ${Number(bytes ?? 0)}`;
+const versionOf = ({ headers }: Response) => headers.get('ETag') ?? '';
 
 /** Another one has written the file since it was read. */
 export class ConflictError extends Error {
   override readonly name = 'ConflictError';
+}
+
+/** Asked before a write, which would be refused too: browsers write refusals to their console. */
+async function isStill(path: string, version: string): Promise<boolean> {
+  try {
+    return versionOf(await request(userPath(path), { method: 'HEAD' })) === version;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
+  }
 }
 
 /**
@@ -88,12 +91,13 @@ export class ConflictError extends Error {
  * is there. Throws a ConflictError where something else is there.
  */
 export async function writeUserFile(path: string, text: string, known: string | undefined | null): Promise<string> {
-  if (known !== undefined && known !== null && (await versionOf(path)) !== known) throw new ConflictError(`${path} was changed by somebody else`);
+  const changed = () => new ConflictError(`${path} was changed by somebody else`);
+  if (known !== undefined && known !== null && !await isStill(path, known)) throw changed();
   try {
-    const response = await request(`${userPath(path)}?overwrite=${known === undefined ? 'false' : 'true'}&full_info=true`, { method: 'POST', body: text });
-    const saved = parseJson(await response.text());
-    return isJsonObject(saved) ? versionText(saved.get('modified'), saved.get('size')) : versionOf(path);
+    const headers = typeof known === 'string' ? { 'If-Match': known } : {};
+    return versionOf(await request(`${userPath(path)}?overwrite=${known === undefined ? 'false' : 'true'}`, { method: 'POST', body: text, headers }));
   } catch (error) {
+    if (error instanceof ApiError && error.status === 412) throw changed();
     if (error instanceof ApiError && error.status === 409) throw new ConflictError(`${path} exists already`);
     throw error;
   }

@@ -14,7 +14,7 @@ export interface Tab {
 export interface SavedFile {
   /** Below the user's workflows. */
   readonly path: string;
-  /** What the server said when it was read or written last (an ETag, or the time of change): another one means that somebody else wrote. */
+  /** What the server said when it was read or written last (its ETag): another one means that somebody else wrote. */
   readonly version?: string;
   /** Spaces a level in the file. */
   readonly indent: number;

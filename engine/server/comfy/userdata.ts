@@ -42,6 +42,8 @@ export function addUserRoutes(site: Site): void {
     get: async (request, response) => {
       const file = await existingFile(root, param(request, 'file'));
       response.setHeader('Content-Security-Policy', filePolicy);
+      response.setHeader('ETag', (await tagOf(file))!);
+      response.setHeader('Cache-Control', 'no-cache'); // kept by browsers, but asked for again each time
       if (!shown.has(path.extname(file).toLowerCase())) {
         response.setHeader('Content-Type', 'application/octet-stream');
         response.setHeader('Content-Disposition', 'attachment');
@@ -52,12 +54,22 @@ export function addUserRoutes(site: Site): void {
     },
     post: async (request, response) => {
       const file = await newFile(root, param(request, 'file'));
-      await refuseTaken(request, file);
-      await writeWhole(file, await web.body(request));
+      const bytes = await web.body(request);
+      // between the look at what is there and the write nobody else writes
+      await inTurn(file, async () => {
+        await refuseTaken(request, file);
+        await refuseChanged(request, file);
+        await writeWhole(file, bytes);
+        response.setHeader('ETag', (await tagOf(file))!);
+      });
       await sendSaved(request, response, root, file);
     },
     delete: async (request, response) => {
-      await rm(await existingFile(root, param(request, 'file')));
+      const file = await existingFile(root, param(request, 'file'));
+      await inTurn(file, async () => {
+        await refuseChanged(request, file);
+        await rm(file);
+      });
       sendEmpty(response, 204);
     },
   });
@@ -152,6 +164,36 @@ async function sendSaved(request: Request, response: Response, root: string, fil
 
 async function refuseTaken(request: Request, file: string): Promise<void> {
   if (queryText(request, 'overwrite')?.toLowerCase() === 'false' && (await exists(file))) throw new HttpError(409, 'File already exists');
+}
+
+/** Changes with every write, also with two of equal size within a millisecond: a file is written anew and put in place. Undefined for none. */
+async function tagOf(file: string): Promise<string | undefined> {
+  const found = await stat(file, { bigint: true }).catch(() => undefined);
+  return found && `"${[found.mtimeNs, found.size, found.ino].map((one) => one.toString(36)).join('-')}"`;
+}
+
+/** `If-Match` is the version that the client has seen. ComfyUI's clients send none, and are refused nothing. */
+async function refuseChanged(request: Request, file: string): Promise<void> {
+  const wanted = request.headers['if-match'];
+  if (wanted === undefined) return;
+  const tag = await tagOf(file);
+  const isMet = tag !== undefined && (wanted.trim() === '*' || wanted.split(',').some((one) => one.trim() === tag));
+  if (isMet) return;
+  throw new HttpError(412, tag === undefined ? 'The file is no longer there: send it without If-Match to write it anew' : 'The file was changed since it was read: read it again, or send it without If-Match to replace it');
+}
+
+const writing = new Map<string, Promise<unknown>>();
+
+/** Waits for whoever writes the file now. */
+async function inTurn(file: string, write: () => Promise<void>): Promise<void> {
+  const done = (writing.get(file) ?? Promise.resolve()).then(write);
+  const settled = done.catch(() => undefined);
+  writing.set(file, settled);
+  try {
+    await done;
+  } finally {
+    if (writing.get(file) === settled) writing.delete(file);
+  }
 }
 
 /** Throws 403 for names that lead out of the user's folder. */
