@@ -2,8 +2,11 @@
 // Pure and browser-safe.
 import { FormatError, JsonSyntaxError } from './errors.ts';
 
-/** An integer is a bigint, a number with a point or exponent a number. Objects are Maps, for their order. */
-export type Json = null | boolean | string | number | bigint | readonly Json[] | JsonObject;
+/**
+ * An integer is a bigint, a number with a point or exponent a number. Objects are Maps, for their order.
+ * Texts stand before booleans: Vue goes by the order of a property's types, and would pass an empty text on as true.
+ */
+export type Json = null | string | boolean | number | bigint | readonly Json[] | JsonObject;
 export type JsonObject = ReadonlyMap<string, Json>;
 
 /** Values as JavaScript writes them; integers beyond 2^53 stay bigints. */

@@ -6,6 +6,7 @@ import { parseJson } from '../../engine/formats/json.ts';
 import { ApiError } from '../api/http.ts';
 import type { LogEntry } from '../api/frames.ts';
 import { getObjectInfo } from '../api/prompts.ts';
+import { getSystemStats } from '../api/system.ts';
 import type { FileReference } from '../api/jobs.ts';
 import type { LinkEnd, Place, Target, WidgetPlace } from '../canvas/events.ts';
 import type { GraphCanvas } from '../canvas/graph-canvas.ts';
@@ -197,6 +198,9 @@ export function createEditor(clientId: string): Editor {
       try {
         types.value = readNodeTypes(await getObjectInfo());
         typesState.value = 'ready';
+        // a server that does not tell has no devices to choose from
+        const found = await getSystemStats().catch(() => undefined);
+        if (found !== undefined) editor.devices.value = found.devices.map(({ name }) => name);
       } catch (error) {
         if (typesState.value === 'loading') typesState.value = 'failed';
         tellError(error);

@@ -65,11 +65,12 @@ export interface CanvasWords {
   readonly inputs: string;
   readonly outputs: string;
   readonly linked: string;
+  readonly automatic: string;
 }
 
 export const englishCanvasWords: CanvasWords = {
   muted: 'muted', bypassed: 'bypassed', cached: 'cached', notInstalled: 'not installed here; kept as it is', upload: 'Upload…', failed: 'failed', blocked: 'blocked',
-  inputs: 'Inputs', outputs: 'Outputs', linked: 'linked',
+  inputs: 'Inputs', outputs: 'Outputs', linked: 'linked', automatic: 'automatic',
 };
 
 /** Levels of detail: below these scales nodes are boxes; show their title as large as can be read in place of their fields. */

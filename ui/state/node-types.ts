@@ -60,7 +60,8 @@ export type Widget = WidgetBase & (
   | { readonly kind: 'float'; readonly min: number; readonly max: number; readonly step: number; readonly round: number | undefined; readonly digits: number; readonly display: NumberDisplay }
   | { readonly kind: 'toggle'; readonly on: string; readonly off: string }
   | { readonly kind: 'choice'; readonly choices: readonly Json[]; readonly isMultiple: boolean; readonly upload: Upload | undefined; readonly remote: JsonObject | undefined }
-  | { readonly kind: 'text'; readonly isMultiline: boolean; readonly placeholder: string; readonly isMarkdown: boolean }
+  /** `device`: it names devices of the server, separated by commas where it takes several. */
+  | { readonly kind: 'text'; readonly isMultiline: boolean; readonly placeholder: string; readonly isMarkdown: boolean; readonly device?: 'one' | 'several' }
   | { readonly kind: 'color' });
 
 export type NumberDisplay = 'number' | 'slider';
@@ -130,11 +131,11 @@ function readInput({ name, type, isOptional, options, widget }: InputShape, writ
     isHidden: options.get('hidden') === true,
     ...optional('label', textOf(options.get('display_name'))),
     ...optional('tooltip', textOf(options.get('tooltip'))),
-    ...(widget === undefined ? {} : { widget: readWidget(type, options, written, widget.initial, widget.controls) }),
+    ...(widget === undefined ? {} : { widget: readWidget(type, options, written, widget.initial, widget.controls, name) }),
   };
 }
 
-function readWidget(type: string, options: JsonObject, written: Json | undefined, initial: Json | undefined, controls: number): Widget {
+function readWidget(type: string, options: JsonObject, written: Json | undefined, initial: Json | undefined, controls: number, name: string): Widget {
   const asked = options.get('control_after_generate');
   const base = {
     initial: initial ?? null, controls: controls as 0 | 1 | 2,
@@ -157,8 +158,14 @@ function readWidget(type: string, options: JsonObject, written: Json | undefined
       return { ...base, kind: 'choice', choices, isMultiple: options.get('multi_select') === true, upload: uploadOf(options), remote: isJsonObject(remote) ? remote : undefined };
     }
     case 'COLOR': return { ...base, kind: 'color' };
-    default: return { ...base, kind: 'text', isMultiline: options.get('multiline') === true || widgetType === 'MARKDOWN', placeholder: textOf(options.get('placeholder')) ?? '', isMarkdown: widgetType === 'MARKDOWN' };
+    default: return { ...base, kind: 'text', isMultiline: options.get('multiline') === true || widgetType === 'MARKDOWN', placeholder: textOf(options.get('placeholder')) ?? '', isMarkdown: widgetType === 'MARKDOWN', ...deviceText(name, options) };
   }
+}
+
+/** A line of text called `device`, `devices` or `…_device(s)` names devices: packs need say no more. */
+function deviceText(name: string, options: JsonObject): { readonly device?: 'one' | 'several' } {
+  const found = options.get('multiline') === true ? null : /(?:^|_)device(s?)$/.exec(name);
+  return found === null ? {} : { device: found[1] === '' ? 'one' : 'several' };
 }
 
 const pictureInputs = new WeakMap<NodeType, InputType | null>();

@@ -36,6 +36,9 @@ journeys('views', (given) => {
 
   test('journey 24: three nodes are added, connected, set and run by keyboard alone', async () => {
     const { editor, editor: { page } } = given;
+    await editor.begin('Make an image');
+    await page.keyboard.press('Alt+n');
+    await editor.until('__bagel.doc() === undefined');
     await page.getByRole('button', { name: 'Blank' }).focus();
     await page.keyboard.press('Enter');
     await page.getByRole('treeitem').or(page.getByText('No nodes yet.')).first().waitFor();
@@ -124,8 +127,13 @@ journeys('views', (given) => {
     await editor.begin('Make an image');
     const draw = await editor.node('Bagel.Load');
     await page.getByRole('meter', { name: 'cpu:1' }).waitFor();
-    expect(Number(await page.getByRole('meter', { name: 'cpu:0' }).getAttribute('aria-valuenow'))).toBeGreaterThan(0);
+    const used = async (name: string) => Number(await page.getByRole('meter', { name }).getAttribute('aria-valuenow'));
+    expect(await used('Memory of this computer')).toBeGreaterThan(0);
     await page.keyboard.press('Escape');
+    const vision = await editor.field(draw, 'vision_device');
+    await page.mouse.click(vision.x, vision.y);
+    await page.getByRole('listbox').getByRole('option', { name: 'cpu:1' }).click();
+    expect((await editor.doc()).root.nodes[draw]!.values['vision_device']).toBe('cpu:1');
     const spot = await editor.title(draw);
     await page.mouse.click(spot.x, spot.y);
     await page.getByRole('combobox', { name: 'Device of the selected nodes' }).selectOption('cpu:1');
@@ -134,5 +142,8 @@ journeys('views', (given) => {
     await editor.untilDone(1);
     const runs = await editor.ask('runs') as { runs: Record<string, { nodes: Record<string, { device?: string }> }> };
     expect(Object.values(runs.runs).flatMap(({ nodes }) => Object.values(nodes).map(({ device }) => device))).toContain('cpu:1');
+    // a worker's memory is its own, and known once it has started
+    while (await used('cpu:1') === 0) await page.waitForTimeout(100);
+    await page.getByText(/Parts of models: [1-9]/).first().waitFor();
   });
 }, { flags: ['--devices', 'cpu:0,cpu:1'] });

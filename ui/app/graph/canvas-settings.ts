@@ -7,7 +7,7 @@ import { t } from '../words/words.ts';
 
 export const canvasWords = computed<CanvasWords>(() => ({
   muted: t('node.muted'), bypassed: t('node.bypassed'), cached: t('node.cached'), notInstalled: t('node.not-installed'), upload: t('node.upload'),
-  failed: t('node.failed'), blocked: t('node.blocked'), inputs: t('node.inputs'), outputs: t('node.outputs'), linked: t('node.linked'),
+  failed: t('node.failed'), blocked: t('node.blocked'), inputs: t('node.inputs'), outputs: t('node.outputs'), linked: t('node.linked'), automatic: t('node.automatic'),
 }));
 
 export function canvasSettings({ wheel, snap, links, grid }: Settings): Partial<CanvasSettings> {

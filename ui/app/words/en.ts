@@ -85,6 +85,7 @@ export const en = {
   'node.inputs': 'Inputs',
   'node.outputs': 'Outputs',
   'node.linked': 'linked',
+  'node.automatic': 'automatic',
   'search.label': 'Add a node',
   'search.placeholder': 'Search nodes…',
   'search.fits-from': 'Takes {type}',

@@ -86,6 +86,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'node.inputs': '输入',
   'node.outputs': '输出',
   'node.linked': '已连接',
+  'node.automatic': '自动',
   'search.label': '添加节点',
   'search.placeholder': '搜索节点…',
   'search.fits-from': '接受 {type}',

@@ -12,7 +12,7 @@ type Context = CanvasRenderingContext2D;
 /** Colour of a device, and of its stripe. */
 export function deviceColor(device: string, { theme, devices }: Look): string {
   const at = devices.indexOf(device);
-  return theme.devices[(at < 0 ? 0 : at) % theme.devices.length]!;
+  return at < 0 ? theme.muted : theme.devices[at % theme.devices.length]!; // the host, or one that is not here now
 }
 
 /** The device that a node was set to by its user. */

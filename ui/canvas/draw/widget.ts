@@ -56,12 +56,13 @@ function drawValue(ctx: Context, node: SceneNode, label: string, widget: Widget,
   if (isLinked) return;
   const left = x + pad + ctx.measureText(shown).width + 10;
   let right = x + width - pad;
-  if (widget.kind === 'choice') right = drawChevron(ctx, right, y + height / 2);
+  const isDevice = widget.kind === 'text' && widget.device !== undefined;
+  if (widget.kind === 'choice' || isDevice) right = drawChevron(ctx, right, y + height / 2);
   else if (widget.kind === 'toggle') right = drawToggle(ctx, right, y + height / 2, value === true, look);
   else if (widget.kind === 'color') right = drawSwatch(ctx, right, y + height / 2, value, look);
   ctx.fillStyle = isForeign(widget, value) ? theme.error : theme.text;
   ctx.textAlign = 'right';
-  ctx.fillText(fitText(ctx, valueText(widget, value), right - left), right, middle);
+  ctx.fillText(fitText(ctx, isDevice && value === '' ? look.words.automatic : valueText(widget, value), right - left), right, middle);
 }
 
 /** A choice that is none of the choices: shown as it is, but marked. */
