@@ -1,7 +1,7 @@
 // The one door of a node: a NodeContext for each call, and the scopes that free what the node made on devices and did not return.
 import type { Device, Devices, Held } from '../device/device.ts';
 import { scoped, type Scope } from '../device/scoped.ts';
-import type { Json } from '../formats/json.ts';
+import { isJsonArray, jsonOf, type Json } from '../formats/json.ts';
 import type { Builder, Files, Image, NodeContext, RequestMeta } from '../graph/node.ts';
 import type { Emitter, NodeBody } from './events.ts';
 import { createBuilder } from './expansion.ts';
@@ -114,7 +114,7 @@ export class CallContext implements NodeContext {
   }
 
   show(ui: Json): void {
-    this.shown.push(ui);
+    this.shown.push(shownJson(ui));
   }
 
   text(delta: string): void {
@@ -151,4 +151,15 @@ export class CallContext implements NodeContext {
   #send(body: NodeBody): void {
     if (this.#isOpen) this.#run.emitter.sendFor(this.#plan, body);
   }
+}
+
+/**
+ * What a node shows, as JSON that can be written: packs in JavaScript also show plain objects, `{text: [5]}`. Numbers in Maps stay what they
+ * are. Refused here, where the node can be named: once its run has ended nobody is left to be told, and the run's entry would be lost.
+ */
+function shownJson(ui: unknown): Json {
+  if (typeof ui === 'number') return ui;
+  if (isJsonArray(ui as Json)) return (ui as readonly unknown[]).map(shownJson);
+  if (ui instanceof Map) return new Map([...ui as ReadonlyMap<string, unknown>].map(([key, item]) => [key, shownJson(item)]));
+  return jsonOf(ui);
 }

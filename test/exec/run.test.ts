@@ -1,6 +1,7 @@
 // Order, caching, demand and failure: each test is a graph and the log of its events.
 import { describe, expect, it } from 'vitest';
 import { blocked, defineNode, volatile } from '../../engine/graph/node.ts';
+import { encodeJson, type Json } from '../../engine/formats/json.ts';
 import { RefusedError } from '../../engine/exec/errors.ts';
 import { ANY, INT, SEED, STRING } from '../../engine/graph/types.ts';
 import { bench, graphOf, shown } from './harness.ts';
@@ -491,5 +492,22 @@ describe('the door of a node', () => {
     const second = await bench([Talk]).run(graph, { wantsPreviews: () => true });
     expect(previews).toBe(1);
     expect(second.events.filter((event) => event.kind === 'progress' && event.preview !== undefined)).toHaveLength(1);
+  });
+});
+
+describe('what nodes show', () => {
+  // packs in JavaScript have no compiler that would tell them of Maps
+  const Showing = (ui: unknown) => defineNode({ type: 'Showing', category: 't', output: true, inputs: {}, outputs: [], run: (_, context) => { context.show(ui as Json); return []; } });
+  const show = async (ui: unknown) => bench([Showing(ui)]).run(graphOf({ 1: ['Showing', {}] }));
+
+  it('may be plain objects', async () => {
+    const result = await show({ text: ['a'], counts: [{ n: 5, share: 0.5 }], none: undefined });
+    expect(encodeJson([...result.known.values()][0]!.ui)).toBe('{"text":["a"],"counts":[{"n":5,"share":0.5}]}');
+    expect(encodeJson([...(await show(new Map<string, unknown>([['share', [5]], ['more', [{ n: 5 }]]]))).known.values()][0]!.ui)).toBe('{"share":[5.0],"more":[{"n":5}]}');
+  });
+
+  it('fails the node where it is no JSON', async () => {
+    const result = await show({ draw: () => 1 });
+    expect([result.status, result.failure?.real, result.failure?.message]).toEqual(['error', '1', 'Showing (node 1): a function cannot be written as JSON']);
   });
 });
