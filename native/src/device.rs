@@ -1,6 +1,6 @@
 //! One device of ONNX Runtime: where its tensors lie, how bytes get there and back, and how sessions for it are made.
 
-use crate::onnx::{Allocator, Env, Graph, MemoryInfo, Outcome, SessionOptions, Value, call};
+use crate::onnx::{Allocator, Env, Graph, MemoryInfo, Outcome, RunOptions, SessionOptions, Value, call};
 use crate::tensor::{Element, Tensor};
 use crate::weights::{SessionWeights, SharedWeights};
 use ort::sys;
@@ -22,6 +22,7 @@ pub struct LoadOptions {
 pub struct Device {
     // dropped in this order: sessions before the environment
     copier: Option<Copier>,
+    arena: Option<Arena>,
     shared: SharedWeights,
     place: MemoryInfo,
     host: MemoryInfo,
@@ -44,9 +45,10 @@ impl Device {
             // one for all sessions: a model of many parts needs the scratch of its largest part, not the sum of all
             env.share_arena(&place, limit_bytes.unwrap_or(usize::MAX))?;
         }
-        let mut device = Device { copier: None, shared: SharedWeights::default(), place, host: MemoryInfo::host()?, env, provider, index, threads, limit_bytes };
-        if provider != Provider::Cpu {
-            device.copier = Some(Copier::new(&device)?);
+        let mut device = Device { copier: None, arena: None, shared: SharedWeights::default(), place, host: MemoryInfo::host()?, env, provider, index, threads, limit_bytes };
+        match provider {
+            Provider::Cpu => device.arena = Some(Arena::new(&device)?),
+            Provider::Cuda => device.copier = Some(Copier::new(&device)?),
         }
         Ok(device)
     }
@@ -70,6 +72,11 @@ impl Device {
             weights.release_pages();
         }
         Ok((graph, weights))
+    }
+
+    /// Gives back what the arena holds idle: all of it once sessions have ended, else when runs of many sizes have left it in pieces.
+    pub fn tidy(&self, have_sessions_ended: bool) -> Outcome<()> {
+        self.arena.as_ref().map_or(Ok(()), |arena| arena.tidy(have_sessions_ended, &self.host))
     }
 
     fn session_options(&self, LoadOptions { expands_weights, packs_weights, keeps_scratch }: LoadOptions) -> Outcome<SessionOptions> {
@@ -141,6 +148,40 @@ impl Device {
 struct Copier {
     allocator: Allocator,
     graph: Graph,
+}
+
+/// The memory that runs on the CPU share. It grows by what is asked and has pieces of its own size for each, so what is idle can
+/// come to several times what is ever used at once.
+struct Arena {
+    allocator: Allocator,
+    // any run can be told to end with a shrinking
+    graph: Graph,
+}
+
+/// Idle bytes beyond the peak and its third that are not worth the page faults of asking again.
+const IDLE_BYTES: u64 = 64 << 20;
+
+impl Arena {
+    fn new(device: &Device) -> Outcome<Arena> {
+        let (graph, _) = device.load(IDENTITY, LoadOptions { expands_weights: true, packs_weights: false, keeps_scratch: true })?;
+        Ok(Arena { allocator: graph.allocator(&device.place)?, graph })
+    }
+
+    fn tidy(&self, have_sessions_ended: bool, host: &MemoryInfo) -> Outcome<()> {
+        let (total, peak) = self.allocator.total_and_peak()?;
+        if !have_sessions_ended && total <= peak + peak / 3 + IDLE_BYTES {
+            return Ok(());
+        }
+        let options = RunOptions::new()?;
+        options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+        let byte = Tensor::host(Element::named("uint8")?, &[1], true)?;
+        // SAFETY: in memory of this process, which outlives the binding
+        let value = unsafe { byte.byte_value(host)? };
+        let binding = self.graph.bind()?;
+        binding.input(c"x", &value)?;
+        binding.output_at(c"y", host)?;
+        binding.run(&self.graph, Some(&options))
+    }
 }
 
 /// y = Identity(x) over uint8 [n], opset 21.

@@ -180,6 +180,24 @@ impl Graph {
     }
 }
 
+impl Allocator {
+    /// Bytes an arena has of the system, and the most that were in use at once.
+    pub fn total_and_peak(&self) -> Outcome<(u64, u64)> {
+        let mut stats = null_mut();
+        call!(AllocatorGetStats(self.0, &mut stats))?;
+        let read = |key: &CStr| {
+            // SAFETY: a text of the statistics, or null
+            let value = unsafe { (ort::api().GetKeyValue)(stats, key.as_ptr()) };
+            // SAFETY: as above
+            if value.is_null() { None } else { unsafe { CStr::from_ptr(value) }.to_str().ok()?.parse().ok() }
+        };
+        let read = read(c"TotalAllocated").zip(read(c"MaxInUse"));
+        // SAFETY: given by the call above
+        unsafe { (ort::api().ReleaseKeyValuePairs)(stats) };
+        read.ok_or_else(|| "the arena tells no statistics".to_owned())
+    }
+}
+
 impl Binding {
     pub fn input(&self, name: &CStr, value: &Value) -> Outcome<()> {
         call!(BindInput(self.0, name.as_ptr(), value.0))
@@ -220,6 +238,11 @@ impl RunOptions {
         let mut options = null_mut();
         call!(CreateRunOptions(&mut options))?;
         Ok(RunOptions(options))
+    }
+
+    pub fn set(&self, key: &str, value: &str) -> Outcome<()> {
+        let (key, value) = (text(key)?, text(value)?);
+        call!(AddRunConfigEntry(self.0, key.as_ptr(), value.as_ptr()))
     }
 
     /// Ends runs that use these options after the node they are at.

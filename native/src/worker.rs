@@ -128,6 +128,7 @@ impl NativeDevice {
         Ok(self.work(move |state| {
             let given = run(state, session, &handles, &tensors, &fetch, &files, &options);
             *lock(&state.running) = None;
+            state.device.tidy(false)?;
             given
         }))
     }
@@ -167,6 +168,7 @@ impl NativeDevice {
                 drop(session);
             }
             if !sessions.is_empty() {
+                state.device.tidy(true)?;
                 trim_heap();
             }
             Ok(())

@@ -145,6 +145,25 @@ describeNative('the add-on', () => {
     expect(await anonymous() - before).toBeLessThan(weight.byteLength / 2);
   });
 
+  it.runIf(process.platform === 'linux')('has one room for the intermediate values of all sessions, which goes with the last of them', async () => {
+    const cpu = await device();
+    const anonymous = async (): Promise<number> => {
+      await cpu.read(await cpu.write(row(0)));
+      return (await cpu.stats()).memory!.anonymous;
+    };
+    const nodes = [node('Concat', Array<string>(500).fill('x'), ['wide'], { axis: { int: 1 } }), node('Tanh', ['wide'], ['tanh']), node('ReduceMax', ['tanh'], ['y'])];
+    const wide = program('wide', [edge('x', ['rows', 4])], [edge('y', [1, 1])], nodes);
+    const before = await anonymous();
+    const sessions = await Promise.all([cpu.load(wide), cpu.load(wide), cpu.load(wide)]);
+    // 80, 64, 88 MB
+    for (const rows of [10_000, 8000, 11_000]) for (const session of sessions) await cpu.run(session, { x: float32([rows, 4], new Float32Array(rows * 4)) }, { y: 'tensor' });
+    const during = await anonymous() - before;
+    expect(during).toBeGreaterThan(60e6);
+    expect(during).toBeLessThan(250e6);
+    await cpu.free(sessions);
+    expect(await anonymous() - before).toBeLessThan(20e6);
+  });
+
   it('gives the bits that onnxruntime-node gives', async () => {
     const nodes = [
       node('Conv', ['image', 'kernel'], ['conv'], { pads: { ints: [1, 1, 1, 1] } }), node('Relu', ['conv'], ['relu']),
