@@ -119,8 +119,7 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
     async open(text, title = 'journey') {
       await until("__bagel.isReady()");
       if (!await ask('open', text, title)) throw new Error('the page did not open the workflow');
-      await page.waitForTimeout(50); // a new workflow is fitted in the next frame
-      await ask('idle');
+      await ask('idle'); // a new workflow is fitted in the next frame
     },
     doc: () => page.evaluate('__bagel.doc()'),
     async runAndCatch(press) {

@@ -72,6 +72,26 @@ journeys('files', (given) => {
     expect(await readFile(file, 'utf8')).toBe(saved);
   });
 
+  test('journey 14: saved while typing, and left for another workflow: what was typed is in the file, and in its own workflow', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    await saveAs(editor, 'typed');
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
+    const at = await editor.field('1', 'words');
+    await page.mouse.click(at.x, at.y);
+    await page.keyboard.type(' and these');
+    await page.keyboard.press('Control+s');
+    await expect.poll(() => readFile(path.join(server.folder, 'user/default/workflows/typed.json'), 'utf8')).toContain('some words and these');
+    await page.mouse.click(at.x, at.y);
+    await page.keyboard.type(' too');
+    await page.keyboard.press('Alt+n');
+    await editor.until('__bagel.doc() === undefined');
+    await page.getByRole('tab', { name: 'typed' }).click();
+    await editor.until('__bagel.doc() !== undefined');
+    expect((await editor.doc()).root.nodes['1']!.values).toMatchObject({ words: 'some words and these too' });
+  });
+
   test('journey 14: two pages save the same file; the second is asked, and both versions stay', async () => {
     const { editor, server } = given;
     const { page } = editor;

@@ -25,7 +25,9 @@ journeys('hostile files', (given) => {
     await page.mouse.click(words.x, words.y);
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+Enter');
-    await page.waitForTimeout(200);
+    await editor.until('__bagel.jobs().length + __bagel.problems().length > 0');
+    await editor.untilDone(0);
+    await editor.ask('idle');
     expect(await page.evaluate('window.hacked')).toBeUndefined();
     expect(await page.locator('img[src="x"]').count()).toBe(0);
   });

@@ -51,7 +51,6 @@ journeys('the queue', (given) => {
     for (const to of [2, 1, 0]) {
       await page.getByRole('button', { name: 'Run earlier' }).nth(to + 1).click();
       await expect.poll(place).toBe(to);
-      await page.waitForTimeout(200); // the panel asks for the new order
     }
     await page.getByRole('button', { name: 'Stop', exact: true }).first().click();
     await expect.poll(() => count(editor, 'cancelled')).toBe(1);

@@ -134,6 +134,11 @@ journeys('views', (given) => {
     await page.mouse.click(vision.x, vision.y);
     await page.getByRole('listbox').getByRole('option', { name: 'cpu:1' }).click();
     expect((await editor.doc()).root.nodes[draw]!.values['vision_device']).toBe('cpu:1');
+    // an empty text is shown as such
+    const ratio = await editor.field(await editor.node('Bagel.TextToImage'), 'ratio');
+    await page.mouse.click(ratio.x, ratio.y);
+    expect(await page.getByRole('textbox', { name: 'ratio' }).inputValue()).toBe('');
+    await page.keyboard.press('Escape');
     const spot = await editor.title(draw);
     await page.mouse.click(spot.x, spot.y);
     await page.getByRole('combobox', { name: 'Device of the selected nodes' }).selectOption('cpu:1');
