@@ -23,8 +23,10 @@ export interface Choice {
 export interface Wish {
   /** What the user asked for. */
   readonly strategy: Strategy | 'auto';
-  /** Those that may be used, the node's own first. */
+  /** Those that may be used; the node's own first, if it is one of them. */
   readonly rooms: readonly Room[];
+  /** The node's own device. Default: the first of the rooms. */
+  readonly home?: string;
   readonly vision?: string;
   readonly autoencoder?: string;
 }
@@ -67,7 +69,7 @@ function candidates(wish: Wish, bytes: ModelBytes): Placed[] {
   if (isOpen('one device')) {
     for (const [i, room] of rooms.entries()) {
       if (i > 0 && strategy !== 'auto') break;
-      for (const spared of i > 0 || strategy !== 'auto' ? [undefined] : [undefined, largest(rooms.slice(1))]) placed.push(alone(wish, room, bytes, i === 0, spared?.name));
+      for (const spared of i > 0 || strategy !== 'auto' ? [undefined] : [undefined, largest(rooms.slice(1))]) placed.push(alone(wish, room, bytes, room.name === (wish.home ?? rooms[0]!.name), spared?.name));
       if (rooms.length === 1) break;
     }
   }

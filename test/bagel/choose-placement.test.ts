@@ -29,6 +29,10 @@ describe('auto', () => {
     expect(choose({ 'cpu:0': 4, 'cpu:1': 24, 'cpu:2': 24 }).placement).toEqual({ strategy: 'parallel branches', devices: ['cpu:1', 'cpu:2'] });
   });
 
+  test('the node is elsewhere: all of it goes to the one device that may be used', () => {
+    expect(choose({ 'cuda:0': 24 }, { home: 'cpu:0' }).placement).toEqual({ strategy: 'split layers', devices: ['cuda:0'], vision: 'cuda:0', autoencoder: 'cuda:0' });
+  });
+
   test('two that hold it together: layers split evenly', () => {
     expect(choose({ 'cpu:0': 12, 'cpu:1': 12 }).placement).toEqual({ strategy: 'split layers', devices: ['cpu:0', 'cpu:1'] });
   });

@@ -35,6 +35,12 @@ interface PlacementValues {
   readonly autoencoder_device?: string | undefined;
 }
 
+/** A model that is shared waits for its slowest device: GPUs alone where there are any. */
+function fastOnes(names: readonly string[]): readonly string[] {
+  const fast = names.filter((name) => !name.startsWith('cpu:'));
+  return fast.length > 0 ? fast : names;
+}
+
 /** The placement the user asked for, or the fastest that fits. Throws a UserError where a device is not open or nothing fits. */
 function placementOf(folder: ModelFolder, values: PlacementValues, context: NodeContext): Choice & { readonly keeps16Bit: boolean } {
   const { device: home, devices: open } = context;
@@ -43,11 +49,11 @@ function placementOf(folder: ModelFolder, values: PlacementValues, context: Node
   const strategy = (values.placement ?? 'auto') as Strategy | 'auto';
   const elsewhere = { ...(vision === '' ? {} : { vision }), ...(autoencoder === '' ? {} : { autoencoder }) };
   checkPlacement({ strategy: 'one device', devices: named, ...elsewhere }, open);
-  const names = named.length > 0 ? named : [...open.keys()];
+  const names = named.length > 0 ? named : strategy === 'auto' ? fastOnes([...open.keys()]) : [...open.keys()];
   const ordered = strategy === 'split layers' || !names.includes(home.name) ? names : [home.name, ...names.filter((name) => name !== home.name)];
   const rooms = (strategy === 'one device' ? [home.name] : ordered).map((name) => ({ name, budgetBytes: open.get(name)!.budgetBytes ?? Infinity }));
   const keeps16Bit = rooms.every(({ name }) => open.get(name)!.keeps16Bit);
-  const choose = (part: ModelFolder) => choosePlacement(folder.name, { strategy, rooms, ...elsewhere }, (expand) => modelBytes(part, keeps16Bit ? 'copied' : expand ? 'expanded' : 'mapped'));
+  const choose = (part: ModelFolder) => choosePlacement(folder.name, { strategy, rooms, home: home.name, ...elsewhere }, (expand) => modelBytes(part, keeps16Bit ? 'copied' : expand ? 'expanded' : 'mapped'));
   // with room for all, so that a later workflow may draw with the same model; where there is none, for what this one needs
   if (!onlyReads(context)) return { ...choose(folder), keeps16Bit };
   try {
