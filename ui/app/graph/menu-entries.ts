@@ -56,7 +56,9 @@ function groupEntries(editor: Editor, workspace: Workspace, id: string): readonl
   const inside = itemsInGroup(workspace.shown, group);
   const nodes = [...inside.nodes];
   const mode = (label: string, wanted: 2 | 4): MenuEntry => ({ kind: 'item', label, isDisabled: nodes.length === 0, run: () => editor.run({ kind: 'toggleMode', layer, nodes, mode: wanted }) });
+  const outputs = nodes.filter((node) => workspace.shown.nodes[node]!.mode === 0 && nodeTypeOf(workspace.document.value, editor.types.value, workspace.shown.nodes[node]!.type)?.isOutput === true);
   return [
+    { kind: 'item', label: t('menu.run-group'), isDisabled: outputs.length === 0, run: () => void startRun(editor, { targets: outputs.map((node) => workspace.runId(node)) }) }, line,
     { kind: 'item', label: t('menu.rename'), run: () => { editor.rename.value = { kind: 'group', id, title: group.title }; } },
     { kind: 'item', label: t('menu.select-group'), isDisabled: nodes.length === 0, run: () => editor.select({ ...selectNodes(layer, nodes), groups: [id] }) },
     { kind: 'item', label: t('menu.fit-group'), isDisabled: nodes.length === 0, run() {

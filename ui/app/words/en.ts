@@ -145,6 +145,7 @@ export const en = {
   'menu.copy-picture': 'Copy the picture',
   'menu.ungroup': 'Remove the group',
   'menu.fit-group': 'Fit to its nodes',
+  'menu.run-group': 'Run this group',
   'menu.select-group': 'Select its nodes',
   'menu.select-all': 'Select all',
   'menu.undo': 'Undo',

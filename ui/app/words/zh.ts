@@ -146,6 +146,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'menu.copy-picture': '复制图片',
   'menu.ungroup': '移除编组',
   'menu.fit-group': '适应其中的节点',
+  'menu.run-group': '运行此分组',
   'menu.select-group': '选择其中的节点',
   'menu.select-all': '全选',
   'menu.undo': '撤销',
