@@ -38,13 +38,17 @@ export interface EditorPage {
   untilDone(count: number): Promise<void>;
   /** While `act` makes the server go and come back, what Chromium itself says about that is no complaint; waits until the page is connected again. */
   withoutServer(act: () => Promise<void>): Promise<void>;
+  /** While `act` saves what somebody else has changed, what Chromium itself says about the server's refusal is no complaint. */
+  aboutRefusal(act: () => Promise<void>): Promise<void>;
   picture(name: string): Promise<string>;
   close(): Promise<void>;
 }
 
 export const picturesFolder = path.join(tmpdir(), 'bagelgraph-journeys');
 
-/** What Chromium itself writes, whatever a page does, when a server does not answer. */
+/** What Chromium itself writes, whatever a page does, when a server refuses a write because the file has changed. */
+const ofARefusal = /^Failed to load resource: the server responded with a status of (409|412) /;
+/** The same when a server does not answer. */
 const ofTheBrowser = /^(Failed to load resource: net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|EMPTY_RESPONSE|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING)|WebSocket connection to '[^']*' failed: )/;
 
 export async function openEditor(browser: Browser, url: string, { path: place = '/?e2e=1', ...options }: BrowserContextOptions & { readonly path?: string } = {}): Promise<EditorPage> {
@@ -58,8 +62,9 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   let isAway = false;
+  let mayBeRefused = false;
   page.on('console', (one) => {
-    if ((one.type() === 'error' || one.type() === 'warning') && !(isAway && ofTheBrowser.test(one.text()))) complaints.push(`${one.text()} ${one.location().url}`);
+    if ((one.type() === 'error' || one.type() === 'warning') && !(isAway && ofTheBrowser.test(one.text())) && !(mayBeRefused && ofARefusal.test(one.text()))) complaints.push(`${one.text()} ${one.location().url}`);
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   await page.goto(`${url}${place}`);
@@ -134,6 +139,11 @@ export async function pageIn(context: BrowserContext, url: string, place = '/?e2
       await act();
       await page.getByText(/Connection lost/).first().waitFor({ state: 'hidden' });
       isAway = false;
+    },
+    async aboutRefusal(act) {
+      mayBeRefused = true;
+      await act();
+      mayBeRefused = false;
     },
     async picture(name) {
       mkdirSync(picturesFolder, { recursive: true });

@@ -111,17 +111,41 @@ journeys('files', (given) => {
 
     const at = await editor.title('5');
     await editor.drag(at, { x: at.x + 40, y: at.y });
-    await page.keyboard.press('Control+s');
     const dialog = page.getByRole('dialog', { name: 'It was changed elsewhere' });
-    await dialog.waitFor();
+    const save = () => editor.aboutRefusal(async () => {
+      await page.keyboard.press('Control+s');
+      await dialog.waitFor();
+    });
+    await save();
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
     expect([await editor.ask('isDirty'), await read()]).toEqual([true, theirs]);
-    await page.keyboard.press('Control+s');
+    await save();
     await dialog.getByRole('button', { name: 'Save under another name' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
     await expect.poll(() => editor.ask('isDirty')).toBe(false);
     expect([await read(), await read('shared 2')]).toEqual([theirs, JSON.parse((await editor.ask('file'))!)]);
+  });
+
+  test('journey 14: somebody saves in the very moment; the page is asked all the same', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.open(mixed);
+    await saveAs(editor, 'raced');
+    await expect.poll(() => editor.ask('isDirty')).toBe(false);
+    const file = path.join(server.folder, 'user/default/workflows/raced.json');
+    const theirs = (await readFile(file, 'utf8')).replace('some words', 'their words');
+    await page.route((url) => decodeURIComponent(url.pathname).endsWith('/workflows/raced.json'), async (route) => {
+      // after whatever the page asked about the file, and before its write arrives
+      if (route.request().method() === 'POST') await fetch(`${server.url}/userdata/workflows%2Fraced.json?overwrite=true`, { method: 'POST', body: theirs });
+      await route.continue();
+    });
+    await toggle(editor);
+    await editor.aboutRefusal(async () => {
+      await page.keyboard.press('Control+s');
+      await page.getByRole('dialog', { name: 'It was changed elsewhere' }).waitFor();
+    });
+    expect([await readFile(file, 'utf8'), await editor.ask('isDirty')]).toEqual([theirs, true]);
   });
 
   test('journey 15: a page that is closed in the middle of an edit has it when it is opened again', async () => {
