@@ -1,18 +1,19 @@
 // The address of the page: `/app/NAME` (or `#/app/NAME`) shows a workflow as a form, and what is shown so is in the address.
 import { watch } from 'vue';
 import type { Editor } from './editor.ts';
-import { nameInAddress, openNamed, taskOf } from './simple/open-task.ts';
+import { isOpeningNamed, nameInAddress, openNamed, taskOf } from './simple/open-task.ts';
 import { tasks } from './simple/presets.ts';
 
 /** Follows from now on; what is named is opened once last time's workflows are there. */
 export function followAddress(editor: Editor): void {
   const name = nameInAddress(location);
   if (name !== undefined) editor.mode.value = 'simple';
+  isOpeningNamed.value = name !== undefined && name !== '';
   const stop = watch(editor.isReady, (isReady) => {
     if (!isReady) return;
     queueMicrotask(() => stop());
     const opened = name === undefined || name === '' ? Promise.resolve(true) : openNamed(editor, name);
-    void opened.then(() => keepAddress(editor));
+    void opened.finally(() => { isOpeningNamed.value = false; }).then(() => keepAddress(editor));
   }, { immediate: true });
   addEventListener('hashchange', () => {
     const asked = nameInAddress(location);

@@ -1,4 +1,5 @@
 // Opens what the simple view shows: the workflow of one of its three tabs, or any by its name in the address.
+import { shallowRef } from 'vue';
 import { parseJson, type Json } from '../../../engine/formats/json.ts';
 import { ApiError } from '../../api/http.ts';
 import { getTemplate, listTemplates, readUserFile } from '../../api/files.ts';
@@ -17,14 +18,27 @@ import { tasks, type Task, type TaskName } from './presets.ts';
 const group = 'bagelgraph';
 const openKey = 'bagelgraph.simple';
 
+/** What the address names is being opened: nothing else is opened in its stead. */
+export const isOpeningNamed = shallowRef(false);
+
 /** Which tab of the simple view an open workflow is. */
 export function taskOf(tab: string | undefined): TaskName | undefined {
   const known = (stored(openKey) ?? {}) as Partial<Record<TaskName, unknown>>;
   return tab === undefined ? undefined : tasks.find(({ name }) => known[name] === tab)?.name;
 }
 
+const underWay = new Map<TaskName, Promise<Workspace | undefined>>();
+
 /** Shows the workflow of a tab, opened once and kept. */
-export async function openTask(editor: Editor, task: Task): Promise<Workspace | undefined> {
+export function openTask(editor: Editor, task: Task): Promise<Workspace | undefined> {
+  const before = underWay.get(task.name);
+  if (before !== undefined) return before;
+  const opened = openOrShow(editor, task).finally(() => underWay.delete(task.name));
+  underWay.set(task.name, opened);
+  return opened;
+}
+
+async function openOrShow(editor: Editor, task: Task): Promise<Workspace | undefined> {
   const known = (stored(openKey) ?? {}) as Partial<Record<TaskName, string>>;
   const before = editor.workspaces.get(known[task.name] ?? '');
   if (before !== undefined) {
