@@ -84,11 +84,15 @@ function partsText(parts: DevicePlan['parts']): string {
   return groups.map(({ first, last, weightBytes, runs, count }) => `${first}${count === 1 ? '' : `…${last.split(':')[1]}`} ${size(weightBytes)} × ${runs}${count === 1 ? '' : ' each'}`).join(', ') || 'none';
 }
 
+/** Bytes a second that a disk is taken to give. */
+const usualDiskBytes = 1e9;
+
 /** Weights in files cost no memory that must be there; but what memory does not hold is read again in every pass. */
-function mappedText({ mappedBytes, neededBytes, budgetBytes = Infinity }: DevicePlan): string {
+function mappedText({ parts, mappedBytes, neededBytes, budgetBytes = Infinity }: DevicePlan): string {
   const missing = Math.min(mappedBytes, Math.max(0, neededBytes + mappedBytes - budgetBytes));
   if (missing === 0) return `${size(mappedBytes)} of these stay pages of their files, for which there is room`;
-  return `${size(mappedBytes)} of these stay pages of their files; ${size(missing)} have no room and are read from the disk again in every pass: an import to int8 (about half) or int4 helps`;
+  const passes = Math.max(...parts.map(({ runs }) => runs));
+  return `${size(mappedBytes)} of these stay pages of their files; ${size(missing)} have no room and are read from the disk again in every pass, which at ${size(usualDiskBytes)} a second adds about ${time((missing * passes) / usualDiskBytes)}: an import to int8 (about half) or int4 helps`;
 }
 
 export function size(bytes: number): string {

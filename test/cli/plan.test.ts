@@ -95,6 +95,13 @@ describe('plan', () => {
     expect(layers(half)[0]!.weightBytes / layers(whole)[0]!.weightBytes).toBeCloseTo(0.5, 2);
   });
 
+  test('weights that stay in their file and have no room: what is read again, and what helps', async () => {
+    const folder = await folderWith({});
+    const { code, stdout } = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--no-measure', '--memory', 'cpu:0=0.03');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/in files +[\d.]+ MB of these stay pages of their files; [\d.]+ MB have no room and are read from the disk again in every pass, which at 1\.00 GB a second adds about [\d.]+ s: an import/);
+  });
+
   test('a wrong --memory names the devices', async () => {
     const folder = await folderWith({});
     const { code, stderr } = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--memory', 'gpu=4');
