@@ -16,6 +16,8 @@ import { piecesOf, type Placed, type Precision } from '../../nodes/bagel/weights
 const tokenizerFolder = 'models/bagel-demo';
 const tokenizerFiles = ['tokenizer.json', 'vocab.json', 'merges.txt', 'tokenizer_config.json'];
 const chunkBytes = 8 * 2 ** 20;
+/** Whole values, and the same place only after a million pieces. */
+const strideBytes = 8 * 3571;
 
 /** Writes the model into `folder` unless it is there already. Gives the bytes that were written. */
 export async function writeSyntheticImport(folder: string, config: BagelConfig, format: string, precision: Precision, progress: (done: number, total: number) => void): Promise<number> {
@@ -42,13 +44,14 @@ function sourceOf(folder: string, config: BagelConfig): ModelSource {
   const tensors = (shapes: Shapes, dtype: 'bfloat16' | 'float32') => new Map([...shapes].map(([key, shape]): [string, EncodedTensor] => (
     [key, { key, shape, encoding: { kind: 'plain', values: { key, file: '', offset: 0, dtype, shape, bytes: bytesOf({ dtype, shape }) } } }])));
   return {
-    path: folder, name: 'synthetic', config, contentKey: 'synthetic', tokenizerFiles: {}, warnings: [], files: [],
+    path: folder, name: 'synthetic', config, contentKey: 'synthetic 2', tokenizerFiles: {}, warnings: [], files: [],
     llm: { tensors: tensors(checkpointShapes(config), 'bfloat16'), formats: ['bfloat16'] }, vae: { tensors: tensors(autoencoderShapes(config.vae), 'float32'), formats: ['float32'] },
   };
 }
 
 async function writeFileOf(file: string, { layout, weights }: PlannedFile, noise: Noise, progress: (bytes: number) => void): Promise<void> {
   const handle = await open(file, 'w');
+  let pieces = 0;
   try {
     await handle.truncate(layout.bytes);
     await handle.write(layout.header, 0, layout.header.length, 0);
@@ -56,7 +59,7 @@ async function writeFileOf(file: string, { layout, weights }: PlannedFile, noise
       const fanIn = sizeOf(source.shape.slice(1));
       for (const { key } of piecesOf(source.key, source.shape, storage)) {
         const bits = storage.kind === 'blocks' ? storage.bits : 8;
-        await writePiece(handle, layout.pieces.get(key)!, noise.of(key, source.shape, fanIn, bits));
+        await writePiece(handle, layout.pieces.get(key)!, noise.of(key, source.shape, fanIn, bits), (pieces += 1));
         progress(layout.pieces.get(key)!.bytes);
       }
     }
@@ -66,8 +69,15 @@ async function writeFileOf(file: string, { layout, weights }: PlannedFile, noise
   }
 }
 
-async function writePiece(handle: FileHandle, { offset, bytes }: Placed, values: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes; at += values.length) await handle.write(values, 0, Math.min(values.length, bytes - at), offset + at);
+/** Each piece starts elsewhere in the chunk: ONNX Runtime holds equal matrices of a session once, and no real model has any. */
+async function writePiece(handle: FileHandle, { offset, bytes }: Placed, values: Uint8Array, index: number): Promise<void> {
+  let from = (index * strideBytes) % values.length;
+  for (let at = 0; at < bytes;) {
+    const length = Math.min(values.length - from, bytes - at);
+    await handle.write(values, from, length, offset + at);
+    at += length;
+    from = 0;
+  }
 }
 
 /** Chunks of values; the largest pieces repeat one. */

@@ -39,7 +39,7 @@ function option(name: string, fallback: string): string {
   return at < 0 ? fallback : process.argv[at + 1] ?? fallback;
 }
 const layers = Number(option('layers', '28'));
-const rounds = Number(option('rounds', '2'));
+const rounds = Number(option('rounds', '1'));
 const folder = path.resolve(option('dir', path.join(tmpdir(), `bagelgraph-full-${layers}`)));
 const rows: Row[] = [];
 
@@ -100,15 +100,15 @@ async function load(sides: Sides): Promise<void> {
   sayMemory('loaded', peak, sides);
 }
 
-/** A picture of 512 × 512 and a question, as the node asks. */
+/** A picture of 252 × 252 (324 patches, which the reader keeps) and a question, as the node asks. */
 async function ask(sides: Sides): Promise<Context> {
-  const picture = pixels(512, 512, 3, Uint8Array.from({ length: 512 * 512 * 3 }, (_, i) => (i * 7) % 251));
+  const picture = pixels(252, 252, 3, Uint8Array.from({ length: 252 * 252 * 3 }, (_, i) => (i * 7) % 251));
   const read = async (model: BagelModel, work: Work) => readText(await readImageVit(emptyContext(model), picture, work), 'what color is the circle?', work);
   await read(sides.planned, workOn(sides.dry));
   const work = workOn(sides.device);
   let context: Context | undefined;
   const peak = await peakOf(sides.device, async () => { context = await read(sides.model, work); });
-  say({ name: 'reading a picture of 512 × 512 and a question', value: peak.seconds, unit: 's', goal: '', note: `${context!.length} rows` });
+  say({ name: 'reading a picture of 252 × 252 and a question', value: peak.seconds, unit: 's', goal: '', note: `${context!.length} rows` });
   sayMemory('reading', peak, sides);
   return context!;
 }
