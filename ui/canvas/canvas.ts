@@ -54,7 +54,7 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
     if (!Number.isFinite(scale) || !offset.every(Number.isFinite)) return; // a file's view may be anything
     stage.ds.scale = clampScale(scale);
     stage.ds.offset = [offset[0], offset[1]];
-    redraw(true);
+    stage.setMoved();
     options.onView?.(viewNow());
   };
   const origin = () => surface.getBoundingClientRect();

@@ -120,6 +120,8 @@ declare module 'litegraph.js/build/litegraph.core.js' {
     dirty_canvas: boolean;
     dirty_bgcanvas: boolean;
     visible_area: Float32Array;
+    /** Draws only within this box of the bitmap. */
+    viewport: number[] | null;
     visible_nodes: LGraphNode[];
     visible_links: LLink[];
     render_shadows: boolean;

@@ -7,7 +7,6 @@ import type { View } from './events.ts';
 import { detail, type Look } from './look.ts';
 import type { Scene, SceneGroup } from './scene.ts';
 import type { Painter, SceneNode, Stage } from './stage.ts';
-import { visibleBox } from './view.ts';
 
 export interface PainterParts {
   readonly scene: Scene;
@@ -20,7 +19,7 @@ export interface PainterParts {
 }
 
 export function createPainter({ scene, look, stage, view, size, shown }: PainterParts): Painter {
-  const visible = (): Box => visibleBox(view(), size().width, size().height);
+  const visible = (): Box => stage().area;
   return {
     background: (ctx) => drawBackground(ctx, view(), size().width, size().height, look),
     groups: (ctx) => drawGroups(ctx, scene.graph._groups as SceneGroup[], look, view().scale, visible()),
@@ -28,6 +27,7 @@ export function createPainter({ scene, look, stage, view, size, shown }: Painter
       drawLinks(ctx, stage(), scene.links(), look, view().scale, visible());
       drawReroutes(ctx, scene.reroutes, look, view().scale);
     },
+    areFar: () => view().scale < detail.boxes,
     farNodes(ctx, nodes) {
       if (view().scale >= detail.boxes) return false;
       drawFarNodes(ctx, nodes(), look, view().scale);

@@ -153,6 +153,8 @@ export interface Painter {
   background(ctx: CanvasRenderingContext2D): void;
   groups(ctx: CanvasRenderingContext2D): void;
   links(ctx: CanvasRenderingContext2D): void;
+  /** Nodes are too small for more than boxes. */
+  areFar(): boolean;
   /** All nodes at once where they are too small for more than boxes: true if that is so. */
   farNodes(ctx: CanvasRenderingContext2D, nodes: () => readonly SceneNode[]): boolean;
   /** The origin is the node's position. */
@@ -167,6 +169,10 @@ export class Stage extends LGraphCanvas {
   #frame: number | undefined;
   #dpr = 1;
   #isDestroyed = false;
+  /** Something else than the view has changed since the last frame. */
+  #isStale = true;
+  /** The view that the bitmap shows. */
+  #drawn = { scale: 0, x: 0, y: 0 };
   /** Frames drawn so far, and what the last took in milliseconds. */
   frames = 0;
   lastFrameMs = 0;
@@ -194,7 +200,9 @@ export class Stage extends LGraphCanvas {
     this.ds.toCanvasContext = (ctx) => { ctx.scale(this.ds.scale * this.#dpr, this.ds.scale * this.#dpr); ctx.translate(this.ds.offset[0]!, this.ds.offset[1]!); };
     this.ds.computeVisibleArea = () => {
       const { scale, offset } = this.ds;
-      this.ds.visible_area.set([-offset[0]!, -offset[1]!, this.canvas.width / this.#dpr / scale, this.canvas.height / this.#dpr / scale]);
+      const [x, y, width, height] = (this.viewport ?? [0, 0, this.canvas.width, this.canvas.height]) as [number, number, number, number];
+      const pixel = 1 / this.#dpr / scale;
+      this.ds.visible_area.set([x * pixel - offset[0]!, y * pixel - offset[1]!, width * pixel, height * pixel]);
     };
     this.onRenderBackground = (_, ctx) => { this.#inPixels(ctx, () => this.#painter.background(ctx)); return true; };
     this.onDrawForeground = (ctx) => this.#painter.foreground(ctx);
@@ -209,6 +217,7 @@ export class Stage extends LGraphCanvas {
       this.canvas.width = w;
       this.canvas.height = h;
     }
+    this.#isStale = true;
     this.drawNow(); // a new bitmap is empty: no frame may show it so
   }
 
@@ -223,7 +232,18 @@ export class Stage extends LGraphCanvas {
   /** Asks for one frame; however often it is asked, until then. */
   override setDirty(foreground: boolean, background = false): void {
     super.setDirty(foreground, background);
-    if (!(foreground || background) || this.#view === undefined || this.#frame !== undefined || this.#isDestroyed) return;
+    if (!foreground && !background) return;
+    this.#isStale = true;
+    this.#requestFrame();
+  }
+
+  /** Asks for a frame because the view has moved, and nothing else is new: what is drawn already is pushed along. */
+  setMoved(): void {
+    this.#requestFrame();
+  }
+
+  #requestFrame(): void {
+    if (this.#view === undefined || this.#frame !== undefined || this.#isDestroyed) return;
     this.#frame = this.#view.requestAnimationFrame(() => { this.#frame = undefined; this.drawNow(); });
   }
 
@@ -232,12 +252,53 @@ export class Stage extends LGraphCanvas {
     if (this.#frame !== undefined) this.#view.cancelAnimationFrame(this.#frame);
     this.#frame = undefined;
     const begun = this.#view.performance.now();
-    this.dirty_bgcanvas = false; // drawn with the rest
-    this.draw(true);
+    const shift = this.#isStale ? undefined : this.#shift();
+    if (shift === undefined) this.#drawArea(null);
+    else this.#push(shift);
+    const { scale, offset } = this.ds;
+    this.#isStale = false;
+    this.#drawn = { scale, x: offset[0]!, y: offset[1]! };
     this.dirty_canvas = this.dirty_bgcanvas = false;
     this.frames += 1;
     this.lastFrameMs = this.#view.performance.now() - begun;
     this.afterDraw();
+  }
+
+  /** Draws all, or what lies in a box of the bitmap. */
+  #drawArea(area: Box | null): void {
+    this.viewport = area === null ? null : [...area];
+    this.dirty_bgcanvas = false; // drawn with the rest
+    this.draw(true);
+    this.viewport = null;
+  }
+
+  /** How far the view has moved since the last frame, in whole device pixels; undefined where it did otherwise, or farther than pays. */
+  #shift(): Point | undefined {
+    const { scale, offset } = this.ds;
+    if (scale !== this.#drawn.scale) return undefined;
+    const pixels = scale * this.#dpr;
+    const [x, y] = [(offset[0]! - this.#drawn.x) * pixels, (offset[1]! - this.#drawn.y) * pixels];
+    const isWhole = Math.abs(x - Math.round(x)) < 1e-3 && Math.abs(y - Math.round(y)) < 1e-3;
+    return isWhole && Math.abs(x) * 2 < this.canvas.width && Math.abs(y) * 2 < this.canvas.height ? [Math.round(x), Math.round(y)] : undefined;
+  }
+
+  /** Moves the bitmap and draws the strips that come into sight. */
+  #push([x, y]: Point): void {
+    const { width, height } = this.canvas;
+    this.ctx.setTransform(1, 0, 0, 1, 0, 0);
+    if (x !== 0 || y !== 0) this.ctx.drawImage(this.canvas, x, y);
+    if (x !== 0) this.#drawArea([x > 0 ? 0 : width + x, 0, Math.abs(x), height]);
+    if (y !== 0) this.#drawArea([0, y > 0 ? 0 : height + y, width, Math.abs(y)]);
+    this.ds.computeVisibleArea();
+    this.visible_nodes = this.#nodesInSight([]);
+    this.inSight = this.visible_nodes.length;
+    if (this.#painter.areFar()) this.visible_nodes = [];
+  }
+
+  /** What a frame shows of the graph: a part of what is in sight where only that is drawn anew. */
+  get area(): Box {
+    const [x, y, width, height] = this.ds.visible_area as unknown as [number, number, number, number];
+    return [x, y, width, height];
   }
 
   override drawGroups(_: HTMLCanvasElement, ctx: CanvasRenderingContext2D): void {
@@ -250,14 +311,19 @@ export class Stage extends LGraphCanvas {
 
   /** In sight, without making a box for each of thousands; none where the painter has drawn all at once. */
   override computeVisibleNodes(nodes: LGraphNode[] | null, out: LGraphNode[] = []): LGraphNode[] {
-    const [x, y, width, height] = this.visible_area as unknown as [number, number, number, number];
+    this.#nodesInSight(out, nodes);
+    this.inSight = out.length;
+    if (this.#painter.farNodes(this.ctx, () => out as SceneNode[])) out.length = 0;
+    return out;
+  }
+
+  #nodesInSight(out: LGraphNode[], nodes: LGraphNode[] | null = null): LGraphNode[] {
+    const [x, y, width, height] = this.area;
     out.length = 0;
     for (const node of (nodes ?? this.graph?._nodes ?? []) as SceneNode[]) {
       const [left, top] = [node.pos[0]! - 12, node.pos[1]! - 52];
       if (left <= x + width && top <= y + height && left + node.shownWidth + 24 >= x && top + node.shownHeight + 64 >= y) out.push(node);
     }
-    this.inSight = out.length;
-    if (this.#painter.farNodes(this.ctx, () => out as SceneNode[])) out.length = 0;
     return out;
   }
 

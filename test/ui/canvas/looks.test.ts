@@ -59,6 +59,24 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
     expect(await pixel(open, 250, 94)).toEqual(near(image));
   }));
 
+  for (const { dpr, scale } of [{ dpr: 1, scale: 1 }, { dpr: 2, scale: 0.72 }, { dpr: 1, scale: 0.2 }]) {
+    test(`a view that moves shows what a fresh drawing shows, but for the last bit of curves (${dpr} device pixels, scale ${scale})`, () => withPage({ dpr }, async (open) => {
+      const pixels = "(() => { const c = document.querySelector('canvas'); return c.getContext('2d').getImageData(0, 0, c.width, c.height).data; })()";
+      await open.page.evaluate(`editor.canvas.setView({ scale: ${scale}, offset: [80, 40] })`);
+      await settled(open);
+      for (const [x, y] of [[-37, 0], [0, 61], [-120, -45], [90, 30], [0.5, 0], [-700, 10], [705, 0]] as const) {
+        await open.page.evaluate(`(() => { const { scale, offset } = editor.canvas.view(); editor.canvas.setView({ scale, offset: [offset[0] + ${x} / scale, offset[1] + ${y} / scale] }); })()`);
+        await settled(open);
+        const seen = await open.page.evaluate(`window.moved = ${pixels}; editor.canvas.perf().visible`);
+        await open.page.evaluate('editor.canvas.setSettings({})'); // all is drawn anew
+        await settled(open);
+        const difference = await open.page.evaluate<number>(`(() => { let most = 0; ${pixels}.forEach((value, i) => { most = Math.max(most, Math.abs(value - window.moved[i])); }); return most; })()`);
+        expect(difference, `after ${x}, ${y}`).toBeLessThanOrEqual(2);
+        expect(await open.page.evaluate('editor.canvas.perf().visible')).toBe(seen);
+      }
+    }));
+  }
+
   test('slots of different types differ by shape too: a square and a ring look different without colour', () => withPage({}, async (open) => {
     const filled = async (x: number, y: number) => open.page.evaluate<number>(`(() => { const { data } = document.querySelector('canvas').getContext('2d').getImageData(${x} - 8, ${y} - 8, 16, 16); let n = 0; for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] > 330) n++; return n; })()`);
     await open.page.evaluate("editor.run({ kind: 'addNode', layer: '', type: 'Reroute', at: [40, 400] })");
