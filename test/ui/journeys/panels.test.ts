@@ -1,6 +1,7 @@
 // The panels and the form around the graph: what an address opens, results in sight, and what is kept of runs.
 import { expect, test } from 'vitest';
 import { openEditor } from './editor-page.ts';
+import { fields } from './graphs.ts';
 import { journeys } from './journeys.ts';
 
 journeys('panels and forms', (given) => {
@@ -37,5 +38,34 @@ journeys('panels and forms', (given) => {
     await editor.picture('result-on-a-phone');
     expect(editor.complaints).toEqual([]);
     await editor.close();
+  });
+
+  test('the list of steps: what is chosen is the last step done, by click and by keys', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    const at = await editor.title('1');
+    await editor.drag(at, { x: at.x + 60, y: at.y + 20 });
+    await page.keyboard.press('Control+m');
+    await page.keyboard.press('Alt+c');
+    expect(await editor.ask('steps')).toHaveLength(3);
+    const node = async () => (await editor.doc()).root.nodes['1']!;
+    const before = await node();
+    await page.keyboard.press('Control+Alt+z');
+    const dialog = page.getByRole('dialog', { name: 'Steps of this workflow' });
+    await dialog.waitFor();
+    await expect.poll(() => dialog.getByRole('button').evaluateAll((all) => all.map((one) => one.getAttribute('aria-current')))).toEqual([null, 'step', null, null, null]);
+    await dialog.getByRole('button').nth(3).click(); // the move alone is left
+    expect([await editor.ask('steps'), (await node()).mode, (await node()).flags.collapsed ?? false]).toEqual([[expect.any(String)], 0, false]);
+    expect(await dialog.getByText('undone', { exact: true }).count()).toBe(2);
+    await editor.picture('list-of-steps');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Enter');
+    await expect.poll(node).toEqual(before);
+    await page.keyboard.press('End');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => editor.ask('steps')).toEqual([]);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
   });
 });

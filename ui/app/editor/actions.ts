@@ -44,6 +44,7 @@ export const actions: readonly Action[] = [
   { id: 'stop', label: 'run.stop', keys: ['Ctrl+Alt+Enter'], whileTyping: true, run: (editor) => void interrupt(editor.runs.current.value?.id).catch(editor.tellError) },
   { id: 'undo', label: 'menu.undo', keys: ['Ctrl+KeyZ'], isEnabled: (editor) => editor.active.value?.steps.value.undo !== undefined, run: (editor) => { editor.active.value?.history.undo(); } },
   { id: 'redo', label: 'menu.redo', keys: ['Ctrl+Shift+KeyZ', 'Ctrl+KeyY'], isEnabled: (editor) => editor.active.value?.steps.value.redo !== undefined, run: (editor) => { editor.active.value?.history.redo(); } },
+  { id: 'history', label: 'history.title', keys: ['Ctrl+Alt+KeyZ'], isEnabled: isOpen, run: (editor) => { editor.dialog.value = 'history'; } },
   { id: 'add', label: 'menu.add', keys: ['Space', '/', 'Shift+KeyA'], isEnabled: isOpen, run: openSearch },
   { id: 'copy', label: 'menu.copy', keys: [], isEnabled: hasNodes, run: (editor) => void copySelection(editor) },
   { id: 'cut', label: 'menu.cut', keys: [], isEnabled: hasNodes, run: (editor) => void copySelection(editor).then(() => removeSelection(editor)) },
