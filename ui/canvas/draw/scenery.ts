@@ -15,12 +15,13 @@ export function drawBackground(ctx: Context, { scale, offset }: View, width: num
   ctx.fillStyle = theme.background;
   ctx.fillRect(0, 0, width, height);
   if (!showsGrid || scale < 0.3) return;
-  // far away fewer dots, so that they never crowd; whole pixels, which cost least
+  // far away fewer dots, so that they never crowd; whole device pixels, which cost least
   const step = gridStep * scale * (scale < 0.5 ? 4 : 2);
   const side = scale < 0.8 ? 1 : 2;
   ctx.fillStyle = theme.grid;
   const [startX, startY] = [mod(offset[0] * scale, step), mod(offset[1] * scale, step)];
-  for (let y = startY; y < height; y += step) for (let x = startX; x < width; x += step) ctx.fillRect(Math.round(x), Math.round(y), side, side);
+  const dpr = ctx.getTransform().a;
+  for (let y = startY; y < height; y += step) for (let x = startX; x < width; x += step) ctx.fillRect(Math.round(x * dpr) / dpr, Math.round(y * dpr) / dpr, side, side);
 }
 
 function mod(a: number, b: number): number {
