@@ -14,10 +14,10 @@ export interface SendOptions {
 /** `id`: the job. `nodeErrors`: outputs that were left out, or why nothing runs, by node. */
 export type Sent = { readonly ok: true; readonly id: string; readonly nodeErrors: Json } | { readonly ok: false; readonly message: string; readonly nodeErrors: Json };
 
-/** Queues a prompt with the workflow it came from. Throws an ApiError for anything but an answer to the prompt itself. */
-export async function sendPrompt(prompt: ApiPrompt, workflow: Json, { clientId, front = false, targets }: SendOptions): Promise<Sent> {
+/** Queues a prompt with the workflow it came from, if any. Throws an ApiError for anything but an answer to the prompt itself. */
+export async function sendPrompt(prompt: ApiPrompt, workflow: Json | undefined, { clientId, front = false, targets }: SendOptions): Promise<Sent> {
   const body = new Map<string, Json>([
-    ['client_id', clientId], ['prompt', promptJson(prompt)], ['extra_data', new Map<string, Json>([['extra_pnginfo', new Map([['workflow', workflow]])]])],
+    ['client_id', clientId], ['prompt', promptJson(prompt)], ...(workflow === undefined ? [] : [['extra_data', new Map<string, Json>([['extra_pnginfo', new Map([['workflow', workflow]])]])] as const]),
     ...(front ? [['front', true] as const] : []), ...(targets === undefined ? [] : [['partial_execution_targets', targets] as const]),
   ]);
   try {

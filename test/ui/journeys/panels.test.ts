@@ -68,4 +68,39 @@ journeys('panels and forms', (given) => {
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
   });
+
+  test('a text is written in a larger window; closing it is one step, and the words are counted', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    const at = await editor.field('1', 'words');
+    await page.mouse.click(at.x, at.y);
+    await page.locator('textarea.text').waitFor();
+    await page.keyboard.press('Alt+Enter');
+    const large = page.getByRole('dialog').getByRole('textbox');
+    await large.fill('a red ring');
+    await page.getByText('10 characters · 3 words').waitFor();
+    await editor.picture('larger-text');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    expect([(await editor.doc()).root.nodes['1']!.values['words'], (await editor.ask('steps')).length]).toEqual(['a red ring', 1]);
+  });
+
+  test('a run is started again as it was, also after a reload; only a chosen output is run', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    const sent = await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
+    await editor.untilDone(1);
+    await page.reload();
+    await editor.until('window.__bagel');
+    const again = await editor.runAndCatch(() => page.getByRole('button', { name: 'Run again, as it was' }).first().click());
+    expect([again.prompt, again['extra_data']]).toEqual([sent.prompt, sent['extra_data']]);
+    await editor.untilDone(2);
+    const title = await editor.title('1');
+    await page.mouse.click(title.x, title.y);
+    const alone = await editor.runAndCatch(() => page.keyboard.press('Alt+Enter'));
+    expect(alone['partial_execution_targets']).toEqual(['1']);
+    await editor.untilDone(3);
+  });
 });

@@ -41,6 +41,7 @@ const nudge = (id: string, label: WordKey, key: string, x: number, y: number): A
 export const actions: readonly Action[] = [
   { id: 'run', label: 'run.run', keys: ['Ctrl+Enter'], whileTyping: true, run: (editor) => void startRun(editor) },
   { id: 'run-front', label: 'run.front', keys: ['Ctrl+Shift+Enter'], whileTyping: true, run: (editor) => void startRun(editor, { front: true }) },
+  { id: 'run-to', label: 'run.to-here', keys: ['Alt+Enter'], isEnabled: (editor) => outputsChosen(editor).length > 0, run: (editor) => void startRun(editor, { targets: outputsChosen(editor) }) },
   { id: 'stop', label: 'run.stop', keys: ['Ctrl+Alt+Enter'], whileTyping: true, run: (editor) => void interrupt(editor.runs.current.value?.id).catch(editor.tellError) },
   { id: 'undo', label: 'menu.undo', keys: ['Ctrl+KeyZ'], isEnabled: (editor) => editor.active.value?.steps.value.undo !== undefined, run: (editor) => { editor.active.value?.history.undo(); } },
   { id: 'redo', label: 'menu.redo', keys: ['Ctrl+Shift+KeyZ', 'Ctrl+KeyY'], isEnabled: (editor) => editor.active.value?.steps.value.redo !== undefined, run: (editor) => { editor.active.value?.history.redo(); } },
@@ -76,6 +77,12 @@ export const actions: readonly Action[] = [
   { id: 'shortcuts', label: 'menu.shortcuts', keys: ['?', 'Ctrl+Shift+KeyK'], run: (editor) => { editor.dialog.value = 'shortcuts'; } },
   { id: 'settings', label: 'menu.settings', keys: ['Ctrl+Comma'], run: (editor) => { editor.dialog.value = 'settings'; } },
 ];
+
+/** Selected nodes that are outputs, as a run calls them: only those can be asked for. */
+function outputsChosen(editor: Editor): readonly string[] {
+  const workspace = editor.active.value;
+  return workspace?.selection.value.nodes.filter((id) => editor.types.value.get(workspace.shown.nodes[id]?.type ?? '')?.isOutput === true).map((id) => workspace.runId(id)) ?? [];
+}
 
 export function actionOf(id: string): Action {
   const found = actions.find((action) => action.id === id);

@@ -1,5 +1,7 @@
 // What can be done with a result: its seeds, its workflow opened again, what its nodes showed.
+import { parsePrompt } from '../../../engine/formats/api.ts';
 import { isJsonObject, type Json } from '../../../engine/formats/json.ts';
+import { sendPrompt } from '../../api/prompts.ts';
 import type { Command } from '../../state/commands/commands.ts';
 import { placeOf } from '../../state/places.ts';
 import { readWorkflowJson } from '../../state/read-any.ts';
@@ -49,6 +51,21 @@ export async function loadJob(editor: Editor, id: string): Promise<void> {
       const shown = readShown(ui);
       if (shown !== undefined) editor.setShown(workspace.id, node, shown);
     }
+  } catch (error) {
+    editor.tellError(error);
+  }
+}
+
+/** Queues a run anew, just as it was sent: the same values and seeds. */
+export async function runAgain(editor: Editor, id: string): Promise<void> {
+  const job = await editor.runs.detail(id);
+  if (job === undefined) return;
+  try {
+    const sent = await sendPrompt(parsePrompt(job.prompt), job.workflow, { clientId: editor.clientId });
+    if (!sent.ok) return editor.notices.tell('error', sent.message);
+    const tab = editor.runs.tabOf(id);
+    if (tab !== undefined) editor.runs.claim(sent.id, tab);
+    editor.runs.refresh();
   } catch (error) {
     editor.tellError(error);
   }
