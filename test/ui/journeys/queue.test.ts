@@ -39,7 +39,7 @@ journeys('the queue', (given) => {
   test('journey 18: five runs wait, one is put first, the running one is stopped, the rest are cleared', async () => {
     const { editor, server } = given;
     const { page } = editor;
-    await editor.open(chain(100));
+    await editor.open(chain(100, 800)); // long: none may end by itself
     for (let run = 0; run < 5; run++) await press(editor);
     await expect.poll(() => count(editor, 'in_progress')).toBe(1);
     await expect.poll(() => count(editor, 'pending')).toBe(4);
