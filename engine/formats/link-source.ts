@@ -56,9 +56,13 @@ export function sourceOf(target: ScopedNode, input: UiInput, valuesOf: (instance
 
 /** The input whose link a bypassed node passes on at an output. */
 function throughBypass({ node, inputs }: ScopedNode, slot: number, wanted: string): UiInput | undefined {
+  return passedInput(inputs, node.outputs[slot]?.type ?? '*', slot, wanted);
+}
+
+/** Of a bypassed node's inputs the one that goes on at its output `slot`, which makes `made`, to an input that takes `wanted`. */
+export function passedInput<I extends { readonly type: string }>(inputs: readonly I[], made: string, slot: number, wanted: string): I | undefined {
   const same = inputs[slot];
   if (wanted === '*') return same ?? inputs[0];
-  const made = node.outputs[slot]?.type ?? '*';
   if (same !== undefined && isCompatible(same.type, made) && isCompatible(same.type, wanted)) return same;
   return inputs.find(({ type }) => type === wanted) ?? inputs.find(({ type }) => isCompatible(type, wanted));
 }

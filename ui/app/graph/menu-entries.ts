@@ -1,7 +1,9 @@
 // What the menu over the canvas offers for what was clicked: entries as data, from the table of actions and from commands.
 import { viewAddress } from '../../api/files.ts';
+import { bypassPreview } from '../../state/bypass.ts';
+import { inputBoundary, outputBoundary } from '../../state/document.ts';
 import { itemsInGroup, selectNodes, boxAround, boxOf } from '../../state/selection.ts';
-import { nodeTypeOf } from '../../state/slots.ts';
+import { inputSlots, nodeTypeOf, titleOf } from '../../state/slots.ts';
 import type { Editor, MenuRequest } from '../editor.ts';
 import { actionOf } from '../editor/actions.ts';
 import { pasteFromClipboard } from '../editor/clipboard.ts';
@@ -11,7 +13,7 @@ import type { Workspace } from '../editor/workspace.ts';
 import { t } from '../words/words.ts';
 
 export type MenuEntry =
-  | { readonly kind: 'item'; readonly label: string; readonly keys?: string; readonly isDisabled?: boolean; readonly isChecked?: boolean; readonly swatch?: string; run(): void }
+  | { readonly kind: 'item'; readonly label: string; readonly keys?: string; readonly isDisabled?: boolean; readonly isChecked?: boolean; readonly swatch?: string; /** Below the label: what it would do. */ readonly hints?: readonly string[]; run(): void }
   | { readonly kind: 'line' }
   | { readonly kind: 'sub'; readonly label: string; readonly entries: readonly MenuEntry[] };
 
@@ -66,9 +68,27 @@ function groupEntries(editor: Editor, workspace: Workspace, id: string): readonl
       if (around !== undefined) editor.run({ kind: 'setGroup', layer, group: id, box: [around[0] - 20, around[1] - 50, around[2] + 40, around[3] + 70] });
     } },
     { kind: 'sub', label: t('menu.color'), entries: colors.map(([name, color]) => ({ kind: 'item', label: t(`menu.color-${name}`), ...(color === undefined ? {} : { swatch: color }), run: () => { editor.run({ kind: 'setGroup', layer, group: id, ...(color === undefined ? {} : { color }) }); } })) },
-    line, mode(t('menu.mute'), 2), mode(t('menu.bypass'), 4), line,
+    line, mode(t('menu.mute'), 2), { ...mode(t('menu.bypass'), 4), hints: nodes.every((node) => workspace.shown.nodes[node]!.mode === 4) ? [] : bypassHints(editor, workspace, nodes) } as MenuEntry, line,
     { kind: 'item', label: t('menu.ungroup'), run: () => editor.run({ kind: 'removeItems', layer, groups: [id] }) },
   ];
+}
+
+const mostHints = 4;
+
+/** What bypassing would connect: source and target of each link that leaves the nodes. */
+function bypassHints(editor: Editor, workspace: Workspace, nodes: readonly string[]): readonly string[] {
+  const [document, types, layer] = [workspace.document.value, editor.types.value, workspace.shown];
+  const name = (id: string) => {
+    const node = layer.nodes[id];
+    return node === undefined ? t(id === inputBoundary ? 'node.inputs' : 'node.outputs') : titleOf(document, types, node);
+  };
+  const hints = bypassPreview(document, types, layer, nodes).map(({ link, from }) => {
+    const { to, toSlot } = layer.links[link]!;
+    const input = layer.nodes[to]?.inputs[toSlot]?.name;
+    const label = to === outputBoundary ? document.subgraphs[workspace.layer.value]?.outputs[toSlot]?.name : layer.nodes[to] && inputSlots(document, types, layer.nodes[to]).find((slot) => slot.name === input)?.label;
+    return t(from === undefined ? 'menu.passes-nothing' : 'menu.passes', { from: from === undefined ? '' : name(from.node), to: name(to), label: label ?? '' });
+  });
+  return hints.length > mostHints ? [...hints.slice(0, mostHints), '…'] : hints;
 }
 
 function inputEntries(editor: Editor, workspace: Workspace, id: string, input: string): readonly MenuEntry[] {
@@ -119,10 +139,10 @@ function nodeEntries(editor: Editor, workspace: Workspace, id: string): readonly
   const type = nodeTypeOf(workspace.document.value, editor.types.value, node.type);
   const several = nodes.length > 1;
   return [
-    ...(type?.isOutput === true ? [{ kind: 'item' as const, label: t('run.to-here'), run: () => void startRun(editor, { targets: [workspace.runId(id)] }) }, line] : []),
+    ...(type?.isOutput === true ? [{ kind: 'item' as const, label: t('run.to-here'), keys: keyText('Alt+Enter'), run: () => void startRun(editor, { targets: [workspace.runId(id)] }) }, line] : []),
     ...(isSubgraph ? [{ kind: 'item' as const, label: t('menu.enter'), run: () => workspace.enter(id) }, { kind: 'item' as const, label: t('menu.unpack'), run: () => { editor.run({ kind: 'unpackSubgraph', layer, node: id }); } }] : []),
     entryOf(editor, 'rename'), entryOf(editor, 'copy'), entryOf(editor, 'duplicate'), line,
-    { ...entryOf(editor, 'mute'), isChecked: node.mode === 2 } as MenuEntry, { ...entryOf(editor, 'bypass'), isChecked: node.mode === 4 } as MenuEntry,
+    { ...entryOf(editor, 'mute'), isChecked: node.mode === 2 } as MenuEntry, { ...entryOf(editor, 'bypass'), isChecked: node.mode === 4, hints: node.mode === 4 ? [] : bypassHints(editor, workspace, nodes) } as MenuEntry,
     { ...entryOf(editor, 'collapse'), isChecked: node.flags.collapsed === true } as MenuEntry, { ...entryOf(editor, 'pin'), isChecked: node.flags.pinned === true } as MenuEntry, line,
     { kind: 'sub', label: t('menu.color'), entries: colors.map(([name, color, bgcolor]) => ({ kind: 'item', label: t(`menu.color-${name}`), ...(color === undefined ? {} : { swatch: color }), run: () => { editor.run({ kind: 'setColor', layer, nodes, ...(color === undefined ? {} : { color, bgcolor }) }); } })) },
     { kind: 'sub', label: t('menu.select'), entries: ['select-upstream', 'select-downstream', 'select-type'].map((action) => entryOf(editor, action)) },
