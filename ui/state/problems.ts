@@ -2,7 +2,7 @@
 // subgraphs count as they will. Each problem names its node, and a fix where one is known.
 import { linkOf, type ApiNode, type ApiPrompt } from '../../engine/formats/api.ts';
 import { isJsonArray, isJsonObject, type Json } from '../../engine/formats/json.ts';
-import { convertWorkflow } from '../../engine/formats/workflow.ts';
+import { convertWorkflow, type Pick } from '../../engine/formats/workflow.ts';
 import { fits } from '../../engine/graph/fits.ts';
 import { FormatError } from '../../engine/formats/errors.ts';
 import type { Command } from './commands/commands.ts';
@@ -35,23 +35,26 @@ export interface Check {
   readonly problems: readonly Problem[];
   /** What a run would send; absent where nothing could be converted. */
   readonly prompt?: ApiPrompt;
+  /** Which texts it took out of `{a|b}`. */
+  readonly picks?: readonly Pick[];
 }
 
 /** Checks what a run would do: all outputs, or only `targets` (ids of a run). Nodes that no output needs are not looked at. */
 export function findProblems(document: Document, types: NodeTypes, targets?: readonly string[]): Check {
   let prompt: ApiPrompt;
+  let picks: readonly Pick[];
   try {
-    prompt = convertWorkflow(writeDocument(document, types), types.definitions).prompt;
+    ({ prompt, picks } = convertWorkflow(writeDocument(document, types), types.definitions));
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     return { problems: [{ message: message('problem.not-convertible', { reason: error.message }), layer: rootLayer, fixes: [] }] };
   }
   const outputs = targets ?? [...prompt.nodes].filter(([, { class_type }]) => types.get(class_type)?.isOutput === true).map(([id]) => id);
-  if (outputs.length === 0) return { problems: [nothingToRun(types)], prompt };
+  if (outputs.length === 0) return { problems: [nothingToRun(types)], prompt, picks };
   const { demanded, circular } = demand(prompt, outputs);
   const checker: Checker = { document, types, prompt };
   const problems = [...demanded].flatMap((id) => checkNode(checker, id));
-  return { problems: [...circular.map((id) => problemAt(checker, id, 'problem.cycle', {}, undefined, [])), ...problems], prompt };
+  return { problems: [...circular.map((id) => problemAt(checker, id, 'problem.cycle', {}, undefined, [])), ...problems], prompt, picks };
 }
 
 function nothingToRun(types: NodeTypes): Problem {

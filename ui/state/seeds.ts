@@ -1,8 +1,11 @@
 // What happens to values after a run, or before it: fixed, increment, decrement, randomize. As ComfyUI does it, to the bounds of its
 // random numbers. And the way back: the seed that made a picture.
+import { produce } from 'immer';
 import { isJsonArray, type Json } from '../../engine/formats/json.ts';
+import type { Pick } from '../../engine/formats/workflow.ts';
 import { layersOf, rootLayer, type Control, type Document, type EditableDocument, type LayerId, type NodeId } from './document.ts';
 import { isControlMode, type NodeTypes, type Widget } from './node-types.ts';
+import { placeOf } from './places.ts';
 import { inputSlots, valueOf } from './slots.ts';
 
 /** Random and stepped integers stay within ±2^50, as ComfyUI's page keeps them. */
@@ -38,6 +41,23 @@ export function applyValues(draft: EditableDocument, values: readonly NextValue[
     const node = (layer === rootLayer ? draft.root : draft.subgraphs[layer]?.layer)?.nodes[id];
     if (node !== undefined) node.values[input] = value;
   }
+}
+
+/**
+ * The document with the texts that a run picked out of `{a|b}`, for the workflow that goes along with it: read back, it makes the same picture.
+ * Where two instances of a subgraph picked differently, and where the text came from elsewhere, it stays as written.
+ */
+export function withPicks(document: Document, picks: readonly Pick[]): Document {
+  const values = new Map<string, NextValue | undefined>();
+  for (const { node, input, written, picked } of picks) {
+    const place = placeOf(document, node);
+    if (place?.node.values[input] !== written) continue;
+    const key = `${place.layer} ${place.node.id} ${input}`;
+    const isOther = values.has(key) && values.get(key)?.value !== picked;
+    values.set(key, isOther ? undefined : { layer: place.layer, node: place.node.id, input, value: picked });
+  }
+  const known = [...values.values()].filter((value) => value !== undefined);
+  return known.length === 0 ? document : produce(document, (draft) => applyValues(draft as unknown as EditableDocument, known));
 }
 
 /** The value after a run; undefined where it stays. */

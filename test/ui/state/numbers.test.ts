@@ -9,7 +9,7 @@ import { History } from '../../../ui/state/history.ts';
 import type { Widget } from '../../../ui/state/node-types.ts';
 import { formatNumber, numberFor, parseNumber, stepNumber, type FloatWidget, type IntegerWidget } from '../../../ui/state/numbers.ts';
 import { readDocument } from '../../../ui/state/read-file.ts';
-import { applyValues, nextValue, nextValues } from '../../../ui/state/seeds.ts';
+import { applyValues, nextValue, nextValues, withPicks } from '../../../ui/state/seeds.ts';
 import { inputSlots } from '../../../ui/state/slots.ts';
 import { writeDocument } from '../../../ui/state/write-file.ts';
 import { comfyTypes, pairs } from './files.ts';
@@ -123,4 +123,23 @@ describe('after a run', () => {
     const { nodes } = convertWorkflow(writeDocument(history.document, comfyTypes), comfyTypes.definitions).prompt;
     expect([...nodes.values()].some(({ inputs }) => [...inputs.values()].includes(5n))).toBe(true);
   });
+});
+
+test('what a run picked out of {a|b} is in the workflow that goes along; the document keeps what was written', () => {
+  const history = new History(emptyDocument());
+  const run = (command: Parameters<typeof runCommand>[1]) => runCommand(history, command, comfyTypes);
+  const written = 'a {red|green|blue} ring';
+  for (const text of [written, 'plain']) {
+    run({ kind: 'addNode', layer: rootLayer, type: 'CLIPTextEncode', at: [0, 0] });
+    run({ kind: 'setValue', layer: rootLayer, node: String(Object.keys(history.document.root.nodes).length), input: 'text', value: text });
+  }
+  const { prompt, picks } = convertWorkflow(writeDocument(history.document, comfyTypes), comfyTypes.definitions);
+  const sent = prompt.nodes.get('1')!.inputs.get('text');
+  expect(sent).toMatch(/^a (red|green|blue) ring$/);
+  const along = withPicks(history.document, picks);
+  expect([along.root.nodes['1']!.values['text'], along.root.nodes['2']!.values['text'], history.document.root.nodes['1']!.values['text']]).toEqual([sent, 'plain', written]);
+  expect(convertWorkflow(writeDocument(along, comfyTypes), comfyTypes.definitions).prompt.nodes.get('1')!.inputs.get('text')).toBe(sent);
+  // a text that came from elsewhere, and two instances that picked differently
+  expect(withPicks(history.document, [{ node: '1', input: 'text', written: 'another', picked: 'x' }])).toBe(history.document);
+  expect(withPicks(history.document, ['x', 'y'].map((picked) => ({ node: '1', input: 'text', written, picked })))).toBe(history.document);
 });

@@ -1,8 +1,9 @@
 // Running: checks the shown workflow, sends it as often as asked, and lets its seeds go on. Says at the nodes what is in the way.
 import { encodeJson, parseJson, type Json } from '../../../engine/formats/json.ts';
+import type { Pick } from '../../../engine/formats/workflow.ts';
 import { sendPrompt } from '../../api/prompts.ts';
 import { findProblems, readServerProblems, type Problem } from '../../state/problems.ts';
-import { applyValues, nextValues } from '../../state/seeds.ts';
+import { applyValues, nextValues, withPicks } from '../../state/seeds.ts';
 import { writeDocument } from '../../state/write-file.ts';
 import type { Editor } from '../editor.ts';
 import { t } from '../words/words.ts';
@@ -35,13 +36,13 @@ export async function startRun(editor: Editor, { targets, count, front = false, 
   try {
     for (let i = 0; i < times; i++) {
       if (settings.all.value.controlTiming === 'before' && targets === undefined && hasRun.has(workspace)) goOn(editor, workspace);
-      const { problems, prompt } = findProblems(workspace.document.value, types.value, targets);
+      const { problems, prompt, picks = [] } = findProblems(workspace.document.value, types.value, targets);
       workspace.problems.value = problems;
       if (prompt === undefined || (problems.length > 0 && !anyway)) {
         reveal(editor, workspace, problems);
         return ids;
       }
-      const sent = await sendPrompt(prompt, snapshot(editor, workspace), { clientId: editor.clientId, front, ...(targets === undefined ? {} : { targets }) });
+      const sent = await sendPrompt(prompt, snapshot(editor, workspace, picks), { clientId: editor.clientId, front, ...(targets === undefined ? {} : { targets }) });
       const told = readServerProblems(workspace.document.value, types.value, sent.nodeErrors);
       if (told.length > 0) workspace.problems.value = told;
       if (!sent.ok) {
@@ -61,8 +62,8 @@ export async function startRun(editor: Editor, { targets, count, front = false, 
 }
 
 /** The file as it is now: what happens to the document later is not in it. */
-function snapshot(editor: Editor, workspace: Workspace): Json {
-  return parseJson(encodeJson(writeDocument(workspace.document.value, editor.types.value)));
+function snapshot(editor: Editor, workspace: Workspace, picks: readonly Pick[]): Json {
+  return parseJson(encodeJson(writeDocument(withPicks(workspace.document.value, picks), editor.types.value)));
 }
 
 function goOn(editor: Editor, workspace: Workspace): void {
