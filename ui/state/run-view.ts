@@ -86,12 +86,17 @@ export function transfersOf({ nodes, links }: Pick<Layer, 'nodes' | 'links'>, ru
   for (const [id, run] of Object.entries(runs)) {
     const incoming = (run.moves ?? []).length === 0 ? [] : (nodes[id]?.inputs ?? []).flatMap(({ link }) => (link === null || links[link] === undefined ? [] : [links[link]]));
     for (const move of run.moves ?? []) {
-      const sources = move.to === run.device && move.from !== move.to ? incoming.filter(({ from }) => runs[from]?.device === move.from) : [];
+      const sources = ranOn(run, move.to) && move.from !== move.to ? incoming.filter(({ from }) => ranOn(runs[from], move.from)) : [];
       if (sources.length === 1) (byLink[sources[0]!.id] ??= []).push(move);
       else (byNode[id] ??= []).push(move);
     }
   }
   return { links: byLink, nodes: byNode };
+}
+
+/** A node that worked on several devices tells them as `cpu:0+cpu:1`. */
+function ranOn(run: NodeRun | undefined, device: string): boolean {
+  return run?.device?.split('+').includes(device) === true;
 }
 
 /** `12 MB cpu:0→cpu:1`. */

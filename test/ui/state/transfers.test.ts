@@ -26,6 +26,9 @@ test('a move stands on the one link that explains it; else on its node', () => {
   const layer = { ...emptyLayer(), nodes: { 1: node('1', []), 2: node('2', ['5', null]), 7: node('7', ['6', '8']) }, links: { 5: link('5', '1', '2'), 6: link('6', '1', '7'), 8: link('8', '1', '7', 1) } };
   const { links, nodes } = transfersOf(layer, runs);
   expect(links).toEqual({ 5: [{ from: 'cpu:0', to: 'cpu:1', bytes: 1500 }] });
+  // a node on several devices at once
+  const both = transfersOf(layer, { ...runs, 2: { ...runs['2']!, device: 'cpu:0+cpu:1' } });
+  expect(both.links).toEqual(links);
   // two links could have carried it, so neither is said to have
   expect(nodes).toEqual({ 2: [{ from: 'cpu:1', to: 'cpu:0', bytes: 7 }], 7: [{ from: 'cpu:0', to: 'cpu:1', bytes: 12_000_000 }] });
 });

@@ -34,8 +34,11 @@ export function drawProgress(ctx: Context, node: SceneNode, run: NodeRun | undef
     const part = progress !== undefined && progress.max > 0 ? Math.min(1, progress.value / progress.max) : 0.08;
     ctx.fillRect(0, -4, width * part, 4);
   } else if (device !== undefined) {
-    ctx.fillStyle = deviceColor(device, look);
-    ctx.fillRect(0, -3, width, 3);
+    const names = device.split('+'); // a node may work on several at once
+    names.forEach((name, i) => {
+      ctx.fillStyle = deviceColor(name, look);
+      ctx.fillRect(i * width / names.length, -3, width / names.length, 3);
+    });
   }
 }
 
