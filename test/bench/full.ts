@@ -117,7 +117,7 @@ async function load(sides: Sides): Promise<void> {
   sayMemory('loaded', peak, sides);
 }
 
-/** A picture of 252 × 252 (324 patches, which the reader keeps) and a question, as the node asks. */
+/** A small picture, which is enlarged to 518 × 518 as the model's settings say (1,369 patches), and a question, as the node asks. */
 async function ask(sides: Sides): Promise<Context> {
   const picture = pixels(252, 252, 3, Uint8Array.from({ length: 252 * 252 * 3 }, (_, i) => (i * 7) % 251));
   const read = async (model: BagelModel, work: Work) => readText(await readImageVit(emptyContext(model), picture, work), 'what color is the circle?', work);
@@ -125,7 +125,7 @@ async function ask(sides: Sides): Promise<Context> {
   const work = workOn(sides.device);
   let context: Context | undefined;
   const peak = await peakOf(sides.device, async () => { context = await read(sides.model, work); });
-  say({ name: 'reading a picture of 252 × 252 and a question', value: peak.seconds, unit: 's', goal: '', note: `${context!.length} rows; ${processorText(peak)}` });
+  say({ name: 'reading a picture of 518 × 518 and a question', value: peak.seconds, unit: 's', goal: '', note: `${context!.length} rows; ${processorText(peak)}` });
   sayMemory('reading', peak, sides);
   return context!;
 }
