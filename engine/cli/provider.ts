@@ -10,7 +10,6 @@ import type { FullHost, HostCommand } from './command.ts';
 import { downloadPackage, findWheel, type RemotePackage } from './provider-download.ts';
 import { packageVersion, ProviderError, sha256Of, takeLibraries, type Wanted } from './provider-package.ts';
 
-const defaultIndex = 'https://pypi.org';
 const providerProject = 'onnxruntime-gpu';
 /** NVIDIA's own wheels with what the provider links to and opens, by the version the provider was built for. */
 const nvidiaProjects = [
@@ -20,12 +19,12 @@ const nvidiaProjects = [
 export const providerCommand: HostCommand = {
   name: 'provider',
   summary: 'Put the CUDA provider of ONNX Runtime in place',
-  usage: 'provider cuda [--from FILE] [--libraries]',
+  usage: 'provider cuda (--from FILE | --index URL) [--libraries]',
   options: {
     from: { type: 'string', value: 'FILE', description: `take it from this package instead of the network: the wheel ${providerProject}, the NuGet package Microsoft.ML.OnnxRuntime.Gpu.Linux, or a release .tgz` },
     sha256: { type: 'string', value: 'HEX', description: 'what the SHA-256 of FILE must be' },
     libraries: { type: 'boolean', description: 'also fetch NVIDIA\'s CUDA and cuDNN libraries (about 2 GB, under NVIDIA\'s licence), for machines without CUDA' },
-    index: { type: 'string', value: 'URL', description: `Python package index (default ${defaultIndex})` },
+    index: { type: 'string', value: 'URL', description: 'address of the Python package index, such as https://INDEX.EXAMPLE (default: that of PIP_INDEX_URL)' },
     json: { type: 'boolean', description: 'print JSON on stdout' },
   },
   async run(args, host) {
@@ -42,16 +41,25 @@ export const providerCommand: HostCommand = {
   },
 };
 
+/** The index as pip knows it ends in /simple, what is asked of it does not. */
+function indexOf(given: unknown, fromPip: string | undefined): string {
+  const index = typeof given === 'string' ? given : fromPip;
+  if (index === undefined || !/^https?:\/\//.test(index)) {
+    throw new UsageError(`provider cuda needs a place to take the provider from${index === undefined ? '' : `, and ${JSON.stringify(index)} is no http address`}: a package file with --from FILE, or a Python package index with --index URL or PIP_INDEX_URL`);
+  }
+  return index.replace(/\/(simple\/?)?$/, '');
+}
+
 export interface Placed { readonly files: readonly string[]; readonly folder: string; readonly version: string }
 
 /** Puts the provider, and with --libraries what it needs, into the two folders. Throws a ProviderError; libraries that were whole by then stay. */
 export async function placeProvider({ options }: CommandArguments, host: Pick<FullHost, 'stderr' | 'signal'>, folders: { readonly runtime: string; readonly nvidia: string }): Promise<readonly Placed[]> {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new ProviderError(`ONNX Runtime has no CUDA provider for ${process.platform} ${process.arch}, only for Linux on x64`);
   const version = await packageVersion(path.join(runtimeFolder(), '../../../../package.json'));
-  const index = String(options['index'] ?? defaultIndex).replace(/\/$/, '');
   const provider: Wanted = { folder: folders.runtime, version, takes: (member) => (providerLibraries as readonly string[]).includes(path.posix.basename(member)) };
   const placed: Placed[] = [];
   const { from } = options;
+  const index = typeof from === 'string' && options['libraries'] !== true ? '' : indexOf(options['index'], process.env['PIP_INDEX_URL']);
   if (typeof from === 'string') {
     await checkHash(from, options['sha256'], host);
     placed.push({ folder: provider.folder, ...await takeLibraries(from, provider) });

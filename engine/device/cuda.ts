@@ -66,14 +66,14 @@ async function lacksOf(run: Execute, folder: string): Promise<readonly Lack[]> {
   const native = whyNotNative();
   const backend = native === undefined ? [] : [{ what: `the native backend (${native.split(':')[0]})`, fix: native.startsWith('turned off') ? 'unset BAGELGRAPH_NATIVE' : 'npm run build:native' }];
   const missing = providerLibraries.filter((name) => !existsSync(join(folder, name)));
-  if (missing.length > 0) return [...backend, { what: `the CUDA provider of ONNX Runtime (${missing.join(', ')})`, fix: 'bagelgraph provider cuda' }];
+  if (missing.length > 0) return [...backend, { what: `the CUDA provider of ONNX Runtime (${missing.join(', ')})`, fix: 'bagelgraph provider cuda --from FILE (the wheel of onnxruntime-gpu), or --index URL' }];
   const absent = await absentLibraries(run, folder);
   const driver = absent.filter((name) => name.startsWith('libcuda.so'));
   const others = absent.filter((name) => !driver.includes(name));
   return [
     ...backend,
     ...(driver.length === 0 ? [] : [{ what: `the driver's library ${driver.join(', ')}`, fix: 'install the NVIDIA driver; in a container start it with --gpus all' }]),
-    ...(others.length === 0 ? [] : [{ what: `NVIDIA's libraries ${others.join(', ')}`, fix: 'bagelgraph provider cuda --libraries, or install CUDA and cuDNN 9 and name their folder in LD_LIBRARY_PATH' }]),
+    ...(others.length === 0 ? [] : [{ what: `NVIDIA's libraries ${others.join(', ')}`, fix: 'bagelgraph provider cuda --index URL --libraries, or install CUDA and cuDNN 9 and name their folder in LD_LIBRARY_PATH' }]),
   ];
 }
 

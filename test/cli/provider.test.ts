@@ -149,6 +149,11 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('provider
       expect(said).toContain('100 %');
     });
 
+    it('asks for a place where none is given', async () => {
+      await expect(place({})).rejects.toThrow('a package file with --from FILE, or a Python package index with --index URL or PIP_INDEX_URL');
+      await expect(place({ index: 'nowhere' })).rejects.toThrow('"nowhere" is no http address');
+    });
+
     it('keeps nothing of a download with another hash, and says what the index lacks', async () => {
       offer('onnxruntime-gpu', { [version]: wheel('onnxruntime_gpu', version, libraries) }, { digests: { sha256: 'abc' } });
       await expect(place({ index })).rejects.toThrow(/came with SHA-256 [0-9a-f]{64}, the index says abc: nothing was kept/);

@@ -36,7 +36,7 @@ describe('GPUs', () => {
         { index: 0, model: 'NVIDIA GeForce RTX 4090', totalBytes: 24564 * 2 ** 20, freeBytes: 24000 * 2 ** 20, driver: '580.65.06', computeCapability: '8.9' },
         { index: 1, model: 'Tesla T4', totalBytes: 15360 * 2 ** 20, freeBytes: 15000 * 2 ** 20, driver: '580.65.06', computeCapability: '7.5' },
       ],
-      lacks: [...backend, { what: `the CUDA provider of ONNX Runtime (${providerLibraries.join(', ')})`, fix: 'bagelgraph provider cuda' }],
+      lacks: [...backend, { what: `the CUDA provider of ONNX Runtime (${providerLibraries.join(', ')})`, fix: expect.stringContaining('bagelgraph provider cuda --from FILE') }],
     });
   });
 
@@ -47,7 +47,7 @@ describe('GPUs', () => {
     expect(lacks).toEqual([
       ...backend,
       { what: "the driver's library libcuda.so.1", fix: expect.stringContaining('--gpus all') },
-      { what: "NVIDIA's libraries libcublasLt.so.13", fix: expect.stringContaining('bagelgraph provider cuda --libraries') },
+      { what: "NVIDIA's libraries libcublasLt.so.13", fix: expect.stringContaining('bagelgraph provider cuda --index URL --libraries') },
     ]);
     const ready = await surveyCuda(answers({ 'nvidia-smi': twoGpus, ldd: '', ldconfig: 'libcudnn.so.9' }), folder);
     expect(ready.lacks).toEqual(backend);
