@@ -21,7 +21,7 @@ export interface PainterParts {
 export function createPainter({ scene, look, stage, view, size, shown }: PainterParts): Painter {
   const visible = (): Box => stage().area;
   return {
-    background: (ctx) => drawBackground(ctx, view(), size().width, size().height, look),
+    background: (ctx) => drawBackground(ctx, { scale: view().scale, offset: stage().drawnOffset }, size().width, size().height, look),
     groups: (ctx) => drawGroups(ctx, scene.graph._groups as SceneGroup[], look, view().scale, visible()),
     links(ctx) {
       drawLinks(ctx, stage(), scene.links(), look, view().scale, visible());

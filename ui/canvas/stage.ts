@@ -172,7 +172,7 @@ export class Stage extends LGraphCanvas {
   /** Something else than the view has changed since the last frame. */
   #isStale = true;
   /** The view that the bitmap shows. */
-  #drawn = { scale: 0, x: 0, y: 0 };
+  #drawn: { readonly scale: number; readonly offset: Point } = { scale: 0, offset: [0, 0] };
   /** Frames drawn so far, and what the last took in milliseconds. */
   frames = 0;
   lastFrameMs = 0;
@@ -197,12 +197,13 @@ export class Stage extends LGraphCanvas {
     this.links_render_mode = LiteGraph.SPLINE_LINK;
     // 12: the bitmap has device pixels, everything else stays in CSS pixels
     this.ds.offset = [0, 0];
-    this.ds.toCanvasContext = (ctx) => { ctx.scale(this.ds.scale * this.#dpr, this.ds.scale * this.#dpr); ctx.translate(this.ds.offset[0]!, this.ds.offset[1]!); };
+    this.ds.toCanvasContext = (ctx) => { ctx.scale(this.ds.scale * this.#dpr, this.ds.scale * this.#dpr); ctx.translate(...this.drawnOffset); };
     this.ds.computeVisibleArea = () => {
-      const { scale, offset } = this.ds;
+      const { scale } = this.ds;
+      const offset = this.drawnOffset;
       const [x, y, width, height] = (this.viewport ?? [0, 0, this.canvas.width, this.canvas.height]) as [number, number, number, number];
       const pixel = 1 / this.#dpr / scale;
-      this.ds.visible_area.set([x * pixel - offset[0]!, y * pixel - offset[1]!, width * pixel, height * pixel]);
+      this.ds.visible_area.set([x * pixel - offset[0], y * pixel - offset[1], width * pixel, height * pixel]);
     };
     this.onRenderBackground = (_, ctx) => { this.#inPixels(ctx, () => this.#painter.background(ctx)); return true; };
     this.onDrawForeground = (ctx) => this.#painter.foreground(ctx);
@@ -255,9 +256,8 @@ export class Stage extends LGraphCanvas {
     const shift = this.#isStale ? undefined : this.#shift();
     if (shift === undefined) this.#drawArea(null);
     else this.#push(shift);
-    const { scale, offset } = this.ds;
     this.#isStale = false;
-    this.#drawn = { scale, x: offset[0]!, y: offset[1]! };
+    this.#drawn = { scale: this.ds.scale, offset: this.drawnOffset };
     this.dirty_canvas = this.dirty_bgcanvas = false;
     this.frames += 1;
     this.lastFrameMs = this.#view.performance.now() - begun;
@@ -272,14 +272,20 @@ export class Stage extends LGraphCanvas {
     this.viewport = null;
   }
 
-  /** How far the view has moved since the last frame, in whole device pixels; undefined where it did otherwise, or farther than pays. */
+  /** The view's offset as it is drawn: in whole device pixels, so that a view that moves can be pushed along and its letters do not flicker. */
+  get drawnOffset(): Point {
+    const pixels = this.ds.scale * this.#dpr;
+    return [Math.round(this.ds.offset[0]! * pixels) / pixels, Math.round(this.ds.offset[1]! * pixels) / pixels];
+  }
+
+  /** How far the view has moved since the last frame, in device pixels; undefined where its scale has changed, or it moved farther than pays. */
   #shift(): Point | undefined {
-    const { scale, offset } = this.ds;
-    if (scale !== this.#drawn.scale) return undefined;
+    const { scale, offset } = this.#drawn;
+    if (scale !== this.ds.scale) return undefined;
     const pixels = scale * this.#dpr;
-    const [x, y] = [(offset[0]! - this.#drawn.x) * pixels, (offset[1]! - this.#drawn.y) * pixels];
-    const isWhole = Math.abs(x - Math.round(x)) < 1e-3 && Math.abs(y - Math.round(y)) < 1e-3;
-    return isWhole && Math.abs(x) * 2 < this.canvas.width && Math.abs(y) * 2 < this.canvas.height ? [Math.round(x), Math.round(y)] : undefined;
+    const [left, top] = this.drawnOffset;
+    const [x, y] = [Math.round((left - offset[0]) * pixels), Math.round((top - offset[1]) * pixels)];
+    return Math.abs(x) * 2 < this.canvas.width && Math.abs(y) * 2 < this.canvas.height ? [x, y] : undefined;
   }
 
   /** Moves the bitmap and draws the strips that come into sight. */

@@ -64,7 +64,7 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
       const pixels = "(() => { const c = document.querySelector('canvas'); return c.getContext('2d').getImageData(0, 0, c.width, c.height).data; })()";
       await open.page.evaluate(`editor.canvas.setView({ scale: ${scale}, offset: [80, 40] })`);
       await settled(open);
-      for (const [x, y] of [[-37, 0], [0, 61], [-120, -45], [90, 30], [0.5, 0], [-700, 10], [705, 0]] as const) {
+      for (const [x, y] of [[-37, 0], [0, 61], [-120, -45], [90, 30], [0.3, 0.4], [0.5, 0], [-700, 10], [705, 0]] as const) {
         await open.page.evaluate(`(() => { const { scale, offset } = editor.canvas.view(); editor.canvas.setView({ scale, offset: [offset[0] + ${x} / scale, offset[1] + ${y} / scale] }); })()`);
         await settled(open);
         const seen = await open.page.evaluate(`window.moved = ${pixels}; editor.canvas.perf().visible`);
