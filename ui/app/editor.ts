@@ -236,10 +236,7 @@ export function createEditor(clientId: string): Editor {
     },
     select(selection) { if (active.value !== undefined) active.value.selection.value = selection; },
     say: sayMessage, tellError, setShown,
-    middle() {
-      const box = canvas.value?.surface.getBoundingClientRect();
-      return canvas.value === undefined || box === undefined ? [0, 0] : canvas.value.toGraph({ x: box.left + box.width / 2, y: box.top + box.height / 2 });
-    },
+    middle: () => canvas.value?.middle() ?? [0, 0],
   };
   watch([runs.jobs, editor.isReady, tabs], () => { if (editor.isReady.value) void showLast(editor); });
   return editor;

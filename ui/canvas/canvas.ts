@@ -24,14 +24,14 @@ import { watchSize } from './size.ts';
 import { clampScale, fitBox, panBy, toCanvas, toGraph, visibleBox, zoomAt } from './view.ts';
 import { samePlaces, widgetPlaces } from './widget-places.ts';
 
-/** A canvas that fills `element`, which must have a size and be positioned. Fields over nodes are the page's, as later children of it. */
+/** A canvas that fills `element`, which must have a size, be positioned and hide what overflows. Fields over nodes are the page's, as later children of it. */
 export function createCanvas(element: HTMLElement, options: CanvasOptions): GraphCanvas {
   let settings: CanvasSettings = { ...defaultSettings, ...options.settings };
   let selection: Selection = emptySelection;
   let size = { width: 1, height: 1 };
   let isPanHeld = false;
   let told: readonly WidgetPlace[] = [];
-  const drawnListeners = new Set<() => void>();
+  const drawnListeners = new Set<(isMoved: boolean) => void>();
   const view = element.ownerDocument.defaultView!;
   const surface = createSurface(element);
   const pictures = createPictures(options.pictureBytes ?? 256 * 2 ** 20, () => redraw(false));
@@ -42,10 +42,10 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
     theme: readTheme(element), linkStyle: settings.linkStyle, showsGrid: settings.showsGrid, selectedNodes: new Set(), selectedGroups: new Set(), selectedReroutes: new Set(), selectedLinks: new Set(),
     runs: {}, problems: {}, devices: [], linkNotes: {}, focused: undefined, hovered: undefined, draggedLink: undefined, marquee: undefined, guides: [], dropLink: undefined, words: settings.words ?? englishCanvasWords,
   };
-  const stage: Stage = new Stage(surface, scene.graph, createPainter({ scene, look, stage: () => stage, view: () => viewNow(), size: () => size, shown: shown.of }));
-  stage.afterDraw = () => {
+  const stage: Stage = new Stage(surface, scene.graph, createPainter({ scene, look, stage: () => stage, view: () => viewNow(), shown: shown.of }));
+  stage.afterDraw = (isMoved) => {
     tellWidgets();
-    for (const run of drawnListeners) run();
+    for (const run of drawnListeners) run(isMoved);
   };
 
   const redraw = (background: boolean) => stage.setDirty(true, background);
@@ -57,7 +57,7 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
     stage.setMoved();
     options.onView?.(viewNow());
   };
-  const origin = () => surface.getBoundingClientRect();
+  const origin = () => element.getBoundingClientRect();
   const fromClient = ({ x, y }: { readonly x: number; readonly y: number }): Point => toGraph(viewNow(), x - origin().left, y - origin().top);
   const toClient = (at: Point) => {
     const [x, y] = toCanvas(viewNow(), at);
@@ -176,6 +176,7 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
       const inside = x >= left + margin && y >= top + margin && x + width <= left + w - margin && y + height <= top + h - margin;
       if (!inside) setView({ scale: stage.ds.scale, offset: [w / 2 - x - width / 2, h / 2 - y - height / 2] });
     },
+    middle: () => toGraph(viewNow(), middle().x, middle().y),
     toGraph: fromClient,
     toClient,
     targetAt: (client) => find(fromClient(client), 'mouse'),
@@ -220,9 +221,10 @@ export function createCanvas(element: HTMLElement, options: CanvasOptions): Grap
   };
 }
 
+/** The bitmap is larger than the element and moves behind it: `stage.ts` places it. */
 function createSurface(element: HTMLElement): HTMLCanvasElement {
   const surface = element.ownerDocument.createElement('canvas');
-  Object.assign(surface.style, { position: 'absolute', inset: '0', width: '100%', height: '100%', display: 'block', touchAction: 'none', outline: 'none' });
+  Object.assign(surface.style, { position: 'absolute', display: 'block', touchAction: 'none', outline: 'none', willChange: 'transform' });
   surface.getContext('2d', { alpha: false }); // litegraph gets the same one; nothing shines through, which costs less to compose
   surface.tabIndex = 0;
   surface.setAttribute('role', 'application');

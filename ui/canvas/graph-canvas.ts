@@ -70,6 +70,8 @@ export interface GraphCanvas {
   fit(nodes?: readonly NodeId[]): void;
   /** Brings a node into sight, moving no more than needed. */
   reveal(node: NodeId): void;
+  /** What lies in the middle of the view, in graph coordinates. */
+  middle(): Point;
   /** Client pixels ↔ graph coordinates. */
   toGraph(client: { readonly x: number; readonly y: number }): Point;
   toClient(at: Point): { readonly x: number; readonly y: number };

@@ -1,4 +1,5 @@
-// A small picture of the whole graph with the part in sight; dragging in it moves the view. Drawn from the scene, apart from litegraph.
+// A small picture of the whole graph with the part in sight; dragging in it moves the view. Drawn from the scene, apart from litegraph, and
+// only when the graph looks different: while the view moves, the picture and the frame over it are moved as elements.
 import type { Box, Point } from '../state/document.ts';
 import { boxAround } from '../state/selection.ts';
 import type { Look } from './look.ts';
@@ -15,69 +16,102 @@ export interface MinimapSource {
   visible(): Box;
   /** Brings a point into the middle. */
   centre(at: Point): void;
-  /** Calls after anything was drawn; returns how to stop. */
-  onDrawn(run: () => void): () => void;
+  /** Calls after anything was drawn, with true where only the view has moved; returns how to stop. */
+  onDrawn(run: (isMoved: boolean) => void): () => void;
 }
 
+/** What of the graph fills the map; `scale` in CSS pixels a unit. */
 interface Frame {
   readonly scale: number;
   readonly left: number;
   readonly top: number;
 }
 
-/** A canvas that fills `element`. */
+/** The map follows a graph that changes in every frame no faster than this. */
+const redrawMs = 100;
+
+/** Fills `element`, which must be positioned and hide what overflows. */
 export function createMinimap(element: HTMLElement, source: MinimapSource): Minimap {
   const surface = element.ownerDocument.createElement('canvas');
-  Object.assign(surface.style, { width: '100%', height: '100%', display: 'block', touchAction: 'none' });
+  const sight = element.ownerDocument.createElement('div');
+  Object.assign(surface.style, { position: 'absolute', left: '0', top: '0', width: '100%', height: '100%', transformOrigin: '0 0', touchAction: 'none' });
+  Object.assign(sight.style, { position: 'absolute', left: '0', top: '0', boxSizing: 'border-box', border: '1.5px solid', pointerEvents: 'none' });
   surface.setAttribute('aria-hidden', 'true'); // the outline says the same in words
-  element.append(surface);
+  element.append(surface, sight);
   const ctx = surface.getContext('2d')!;
   const abort = new AbortController();
   let frame: Frame = { scale: 1, left: 0, top: 0 };
+  let drawn: { readonly around: Box | undefined; readonly frame: Frame } = { around: undefined, frame };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let drawnAt = -Infinity;
 
   const draw = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    drawnAt = performance.now();
     const dpr = Math.min(2, element.ownerDocument.defaultView!.devicePixelRatio);
     const [width, height] = [element.clientWidth, element.clientHeight];
     if (width === 0 || height === 0) return;
     const [w, h] = [Math.round(width * dpr), Math.round(height * dpr)];
     if (surface.width !== w || surface.height !== h) Object.assign(surface, { width: w, height: h });
-    frame = frameOf(source, width, height);
+    const around = boxAround([...source.scene.nodes.map((node) => node.outline()), ...[...source.scene.groups.values()].map(({ doc }) => doc.box)]);
+    drawn = { around, frame: frameOf(around ?? source.visible(), width, height) };
     ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
-    drawMap(ctx, source, frame, width, height);
+    drawMap(ctx, source, drawn.frame, width, height);
+    sight.style.borderColor = source.look.theme.text;
+    place();
+  };
+  /** Both the graph and the part in sight whole, in the middle. */
+  const place = () => {
+    const [width, height] = [element.clientWidth, element.clientHeight];
+    if (width === 0 || height === 0) return;
+    const [x, y, w, h] = source.visible();
+    frame = frameOf(boxAround([drawn.around ?? source.visible(), [x, y, w, h]])!, width, height);
+    const { scale, left, top } = frame;
+    surface.style.transform = `translate(${(drawn.frame.left - left) * scale}px, ${(drawn.frame.top - top) * scale}px) scale(${scale / drawn.frame.scale})`;
+    Object.assign(sight.style, { transform: `translate(${(x - left) * scale}px, ${(y - top) * scale}px)`, width: `${Math.max(4, w * scale)}px`, height: `${Math.max(4, h * scale)}px` });
+  };
+  const follow = (isMoved: boolean) => {
+    const waitMs = drawnAt + redrawMs - performance.now();
+    if (!isMoved && waitMs <= 0) draw();
+    else {
+      if (!isMoved) timer ??= setTimeout(draw, waitMs);
+      place();
+    }
   };
   const go = (event: PointerEvent) => {
-    const box = surface.getBoundingClientRect();
-    source.centre([(event.clientX - box.left) / frame.scale + frame.left, (event.clientY - box.top) / frame.scale + frame.top]);
+    const box = element.getBoundingClientRect();
+    source.centre([(event.clientX - box.left - element.clientLeft) / frame.scale + frame.left, (event.clientY - box.top - element.clientTop) / frame.scale + frame.top]);
   };
-  surface.addEventListener('pointerdown', (event) => {
+  element.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
-    if (event.isTrusted) surface.setPointerCapture(event.pointerId);
+    if (event.isTrusted) element.setPointerCapture(event.pointerId);
     go(event);
   }, { signal: abort.signal });
-  surface.addEventListener('pointermove', (event) => { if (event.buttons === 1) go(event); }, { signal: abort.signal });
+  element.addEventListener('pointermove', (event) => { if (event.buttons === 1) go(event); }, { signal: abort.signal });
   const observer = new ResizeObserver(draw);
   observer.observe(element);
-  const stop = source.onDrawn(draw);
+  const stop = source.onDrawn(follow);
   draw();
   return {
     destroy() {
       stop();
+      clearTimeout(timer);
       abort.abort();
       observer.disconnect();
       surface.remove();
+      sight.remove();
     },
   };
 }
 
-/** The graph and the part in sight, both whole, in the middle. */
-function frameOf({ scene, visible }: MinimapSource, width: number, height: number): Frame {
-  const around = boxAround([...scene.nodes.map((node) => node.outline()), ...[...scene.groups.values()].map(({ doc }) => doc.box)]) ?? visible();
-  const [x, y, w, h] = boxAround([around, visible()])!;
+/** A box whole, in the middle of the map. */
+function frameOf([x, y, w, h]: Box, width: number, height: number): Frame {
   const scale = Math.min((width - 8) / Math.max(1, w), (height - 8) / Math.max(1, h));
   return { scale, left: x - (width / scale - w) / 2, top: y - (height / scale - h) / 2 };
 }
 
-function drawMap(ctx: CanvasRenderingContext2D, { scene, look, visible }: MinimapSource, { scale, left, top }: Frame, width: number, height: number): void {
+function drawMap(ctx: CanvasRenderingContext2D, { scene, look }: MinimapSource, { scale, left, top }: Frame, width: number, height: number): void {
   const { theme } = look;
   ctx.fillStyle = theme.background;
   ctx.fillRect(0, 0, width, height);
@@ -92,10 +126,6 @@ function drawMap(ctx: CanvasRenderingContext2D, { scene, look, visible }: Minima
     ctx.fillStyle = colorOf(node.id, look, node.doc.mode !== 0);
     rect(node.outline());
   }
-  const [x, y, w, h] = visible();
-  ctx.strokeStyle = theme.text;
-  ctx.lineWidth = 1.5;
-  ctx.strokeRect((x - left) * scale + 0.75, (y - top) * scale + 0.75, Math.max(2, w * scale - 1.5), Math.max(2, h * scale - 1.5));
 }
 
 function colorOf(id: string, { theme, runs, problems, selectedNodes }: Look, isOff: boolean): string {

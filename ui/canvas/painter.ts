@@ -13,15 +13,13 @@ export interface PainterParts {
   readonly look: Look;
   readonly stage: () => Stage;
   readonly view: () => View;
-  /** In CSS pixels. */
-  readonly size: () => { readonly width: number; readonly height: number };
   readonly shown: (node: NodeId) => Shown;
 }
 
-export function createPainter({ scene, look, stage, view, size, shown }: PainterParts): Painter {
+export function createPainter({ scene, look, stage, view, shown }: PainterParts): Painter {
   const visible = (): Box => stage().area;
   return {
-    background: (ctx) => drawBackground(ctx, { scale: view().scale, offset: stage().drawnOffset }, size().width, size().height, look),
+    background: (ctx, area) => drawBackground(ctx, { scale: view().scale, offset: stage().drawnOffset }, area, look),
     groups: (ctx) => drawGroups(ctx, scene.graph._groups as SceneGroup[], look, view().scale, visible()),
     links(ctx) {
       drawLinks(ctx, stage(), scene.links(), look, view().scale, visible());

@@ -32,7 +32,7 @@ export function createPointerLayer(options: PointerLayerOptions): PointerLayer {
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const at = (event: MouseEvent): Point => {
-    const box = surface.getBoundingClientRect();
+    const box = element.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   };
   const sampleOf = (event: PointerEvent): PointerSample => ({

@@ -4,6 +4,7 @@ import { DragAndScale, LGraph, LGraphCanvas, LGraphNode, LiteGraph } from 'liteg
 import type { Box, DocLink, DocNode, LinkId, NodeId, Point } from '../state/document.ts';
 import type { InputSlot, OutputSlot } from '../state/slots.ts';
 import { titleHeight, type NodeLayout } from './layout.ts';
+import { Overscan } from './overscan.ts';
 
 LiteGraph.MAX_NUMBER_OF_NODES = 1_000_000; // 1: the 1,001st node was a thrown string
 LiteGraph.catch_exceptions = false; // 18: errors of constructors were hidden
@@ -13,6 +14,8 @@ LiteGraph.middle_click_slot_add_default_node = false;
 LiteGraph.search_filter_enabled = false;
 LiteGraph.NODE_TITLE_HEIGHT = titleHeight;
 
+/** How far the bitmap reaches beyond the view, in CSS pixels. */
+const overscanPx = 256;
 /** Most a collapsed node takes; as the selection reckons it. */
 const collapsedWidth = 160;
 
@@ -148,9 +151,10 @@ export class SceneGraph extends LGraph {
   }
 }
 
-/** What is drawn, in this order. Contexts are in graph coordinates but for `background` and `overlay`: CSS pixels. */
+/** What is drawn, in this order. Contexts are in graph coordinates but for `background` and `overlay`: CSS pixels of the view. */
 export interface Painter {
-  background(ctx: CanvasRenderingContext2D): void;
+  /** `area`: what of the view is drawn, in CSS pixels. */
+  background(ctx: CanvasRenderingContext2D, area: Box): void;
   groups(ctx: CanvasRenderingContext2D): void;
   links(ctx: CanvasRenderingContext2D): void;
   /** Nodes are too small for more than boxes. */
@@ -171,14 +175,18 @@ export class Stage extends LGraphCanvas {
   #isDestroyed = false;
   /** Something else than the view has changed since the last frame. */
   #isStale = true;
-  /** The view that the bitmap shows. */
+  /** The view that is shown. */
   #drawn: { readonly scale: number; readonly offset: Point } = { scale: 0, offset: [0, 0] };
-  /** Frames drawn so far, and what the last took in milliseconds. */
+  readonly #overscan = new Overscan();
+  /** Left, top, right, bottom of each node with all that belongs to it: thousands are asked for in each frame. Undefined where they may have changed. */
+  #bounds: Float64Array | undefined;
+  /** Frames shown so far, and what the last took in milliseconds. */
   frames = 0;
   lastFrameMs = 0;
   /** Nodes of the last frame. */
   inSight = 0;
-  afterDraw: () => void = () => undefined;
+  /** `isMoved`: only the view is another. */
+  afterDraw: (isMoved: boolean) => void = () => undefined;
 
   constructor(canvas: HTMLCanvasElement, graph: SceneGraph, painter: Painter) {
     super(canvas, graph, { skip_events: true, skip_render: true, autoresize: false }); // 8: never bound, nothing to leak
@@ -197,27 +205,31 @@ export class Stage extends LGraphCanvas {
     this.links_render_mode = LiteGraph.SPLINE_LINK;
     // 12: the bitmap has device pixels, everything else stays in CSS pixels
     this.ds.offset = [0, 0];
-    this.ds.toCanvasContext = (ctx) => { ctx.scale(this.ds.scale * this.#dpr, this.ds.scale * this.#dpr); ctx.translate(...this.drawnOffset); };
-    this.ds.computeVisibleArea = () => {
-      const { scale } = this.ds;
-      const offset = this.drawnOffset;
-      const [x, y, width, height] = (this.viewport ?? [0, 0, this.canvas.width, this.canvas.height]) as [number, number, number, number];
-      const pixel = 1 / this.#dpr / scale;
-      this.ds.visible_area.set([x * pixel - offset[0], y * pixel - offset[1], width * pixel, height * pixel]);
+    this.ds.toCanvasContext = (ctx) => {
+      const [left, top] = this.#overscan.view;
+      ctx.translate(left, top);
+      ctx.scale(this.ds.scale * this.#dpr, this.ds.scale * this.#dpr);
+      ctx.translate(...this.drawnOffset);
     };
-    this.onRenderBackground = (_, ctx) => { this.#inPixels(ctx, () => this.#painter.background(ctx)); return true; };
+    this.ds.computeVisibleArea = () => this.ds.visible_area.set(this.#inGraph(this.#area));
+    this.onRenderBackground = (_, ctx) => { this.#inPixels(ctx, (area) => this.#painter.background(ctx, area)); return true; };
     this.onDrawForeground = (ctx) => this.#painter.foreground(ctx);
     this.onDrawOverlay = (ctx) => this.#inPixels(ctx, () => this.#painter.overlay(ctx));
   }
 
-  /** Sizes the bitmaps; `width` and `height` in CSS pixels. More than 2 device pixels each are not drawn: nobody sees them, all wait for them. */
+  /** Sizes the bitmap; `width` and `height` of the view in CSS pixels. More than 2 device pixels each are not drawn: nobody sees them, all wait for them. */
   setSize(width: number, height: number, dpr: number): void {
     this.#dpr = Math.min(2, Math.max(0.5, dpr));
-    const [w, h] = [Math.max(1, Math.round(width * this.#dpr)), Math.max(1, Math.round(height * this.#dpr))];
+    this.#overscan.resize(Math.max(1, Math.round(width * this.#dpr)), Math.max(1, Math.round(height * this.#dpr)), Math.round(overscanPx * this.#dpr));
+    const [w, h] = this.#overscan.bitmapSize;
     if (this.canvas.width !== w || this.canvas.height !== h) {
       this.canvas.width = w;
       this.canvas.height = h;
     }
+    const { style } = this.canvas;
+    style.width = `${w / this.#dpr}px`;
+    style.height = `${h / this.#dpr}px`;
+    style.left = style.top = `${-this.#overscan.margin / this.#dpr}px`;
     this.#isStale = true;
     this.drawNow(); // a new bitmap is empty: no frame may show it so
   }
@@ -238,7 +250,7 @@ export class Stage extends LGraphCanvas {
     this.#requestFrame();
   }
 
-  /** Asks for a frame because the view has moved, and nothing else is new: what is drawn already is pushed along. */
+  /** Asks for a frame because the view has moved, and nothing else is new: what is drawn already is shown at another place. */
   setMoved(): void {
     this.#requestFrame();
   }
@@ -254,51 +266,77 @@ export class Stage extends LGraphCanvas {
     this.#frame = undefined;
     const begun = this.#view.performance.now();
     const shift = this.#isStale ? undefined : this.#shift();
-    if (shift === undefined) this.#drawArea(null);
-    else this.#push(shift);
+    if (shift === undefined) this.#drawView();
+    else this.#move(shift);
     this.#isStale = false;
     this.#drawn = { scale: this.ds.scale, offset: this.drawnOffset };
     this.dirty_canvas = this.dirty_bgcanvas = false;
     this.frames += 1;
+    this.afterDraw(shift !== undefined);
     this.lastFrameMs = this.#view.performance.now() - begun;
-    this.afterDraw();
   }
 
-  /** Draws all, or what lies in a box of the bitmap. */
-  #drawArea(area: Box | null): void {
-    this.viewport = area === null ? null : [...area];
+  /** All that is in sight, anew. */
+  #drawView(): void {
+    this.#bounds = undefined;
+    this.#overscan.centre();
+    this.#place();
+    this.#drawArea(this.#overscan.view);
+  }
+
+  /** Shows another part of the bitmap, and draws what is not in it yet. */
+  #move(by: Point): void {
+    const { copy, draw } = this.#overscan.move(by);
+    this.#place();
+    this.ctx.setTransform(1, 0, 0, 1, 0, 0);
+    if (copy !== undefined) this.ctx.drawImage(this.canvas, ...copy);
+    for (const area of draw) this.#drawArea(area);
+    this.ds.computeVisibleArea();
+    this.visible_nodes = this.#nodesInSight([]);
+    this.inSight = this.visible_nodes.length;
+    if (this.#painter.areFar()) this.visible_nodes = [];
+  }
+
+  /** Moves the bitmap to where the view shows its part. */
+  #place(): void {
+    const [left, top] = this.#overscan.view;
+    const { margin } = this.#overscan;
+    this.canvas.style.transform = left === margin && top === margin ? '' : `translate(${(margin - left) / this.#dpr}px, ${(margin - top) / this.#dpr}px)`;
+  }
+
+  /** Draws what lies in a box of the bitmap. */
+  #drawArea(area: Box): void {
+    this.viewport = [...area];
     this.dirty_bgcanvas = false; // drawn with the rest
     this.draw(true);
     this.viewport = null;
   }
 
-  /** The view's offset as it is drawn: in whole device pixels, so that a view that moves can be pushed along and its letters do not flicker. */
+  /** What is being drawn, or else what is shown, in the bitmap. */
+  get #area(): Box {
+    return (this.viewport as Box | null) ?? this.#overscan.view;
+  }
+
+  #inGraph([x, y, width, height]: Box): Box {
+    const [left, top] = this.#overscan.view;
+    const pixel = 1 / this.#dpr / this.ds.scale;
+    const offset = this.drawnOffset;
+    return [(x - left) * pixel - offset[0], (y - top) * pixel - offset[1], width * pixel, height * pixel];
+  }
+
+  /** The view's offset as it is drawn: in whole device pixels, so that a view that moves can show what is drawn and its letters do not flicker. */
   get drawnOffset(): Point {
     const pixels = this.ds.scale * this.#dpr;
     return [Math.round(this.ds.offset[0]! * pixels) / pixels, Math.round(this.ds.offset[1]! * pixels) / pixels];
   }
 
-  /** How far the view has moved since the last frame, in device pixels; undefined where its scale has changed, or it moved farther than pays. */
+  /** How far the view has moved since the last frame, in device pixels; undefined where its scale has changed. */
   #shift(): Point | undefined {
     const { scale, offset } = this.#drawn;
     if (scale !== this.ds.scale) return undefined;
     const pixels = scale * this.#dpr;
     const [left, top] = this.drawnOffset;
-    const [x, y] = [Math.round((left - offset[0]) * pixels), Math.round((top - offset[1]) * pixels)];
-    return Math.abs(x) * 2 < this.canvas.width && Math.abs(y) * 2 < this.canvas.height ? [x, y] : undefined;
-  }
-
-  /** Moves the bitmap and draws the strips that come into sight. */
-  #push([x, y]: Point): void {
-    const { width, height } = this.canvas;
-    this.ctx.setTransform(1, 0, 0, 1, 0, 0);
-    if (x !== 0 || y !== 0) this.ctx.drawImage(this.canvas, x, y);
-    if (x !== 0) this.#drawArea([x > 0 ? 0 : width + x, 0, Math.abs(x), height]);
-    if (y !== 0) this.#drawArea([0, y > 0 ? 0 : height + y, width, Math.abs(y)]);
-    this.ds.computeVisibleArea();
-    this.visible_nodes = this.#nodesInSight([]);
-    this.inSight = this.visible_nodes.length;
-    if (this.#painter.areFar()) this.visible_nodes = [];
+    return [Math.round((left - offset[0]) * pixels), Math.round((top - offset[1]) * pixels)];
   }
 
   /** What a frame shows of the graph: a part of what is in sight where only that is drawn anew. */
@@ -316,20 +354,19 @@ export class Stage extends LGraphCanvas {
   }
 
   /** In sight, without making a box for each of thousands; none where the painter has drawn all at once. */
-  override computeVisibleNodes(nodes: LGraphNode[] | null, out: LGraphNode[] = []): LGraphNode[] {
-    this.#nodesInSight(out, nodes);
+  override computeVisibleNodes(_: LGraphNode[] | null, out: LGraphNode[] = []): LGraphNode[] {
+    this.#nodesInSight(out);
     this.inSight = out.length;
     if (this.#painter.farNodes(this.ctx, () => out as SceneNode[])) out.length = 0;
     return out;
   }
 
-  #nodesInSight(out: LGraphNode[], nodes: LGraphNode[] | null = null): LGraphNode[] {
+  #nodesInSight(out: LGraphNode[]): LGraphNode[] {
+    const nodes = (this.graph?._nodes ?? []) as SceneNode[];
+    const bounds = this.#bounds ??= boundsOf(nodes);
     const [x, y, width, height] = this.area;
     out.length = 0;
-    for (const node of (nodes ?? this.graph?._nodes ?? []) as SceneNode[]) {
-      const [left, top] = [node.pos[0]! - 12, node.pos[1]! - 52];
-      if (left <= x + width && top <= y + height && left + node.shownWidth + 24 >= x && top + node.shownHeight + 64 >= y) out.push(node);
-    }
+    for (let i = 0, at = 0; i < nodes.length; i++, at += 4) if (bounds[at]! <= x + width && bounds[at + 1]! <= y + height && bounds[at + 2]! >= x && bounds[at + 3]! >= y) out.push(nodes[i]!);
     return out;
   }
 
@@ -337,10 +374,12 @@ export class Stage extends LGraphCanvas {
     this.#painter.node(ctx, node as SceneNode);
   }
 
-  #inPixels(ctx: CanvasRenderingContext2D, draw: () => void): void {
+  #inPixels(ctx: CanvasRenderingContext2D, draw: (area: Box) => void): void {
+    const [left, top] = this.#overscan.view;
+    const [x, y, width, height] = this.#area;
     ctx.save();
-    ctx.setTransform(this.#dpr, 0, 0, this.#dpr, 0, 0);
-    draw();
+    ctx.setTransform(this.#dpr, 0, 0, this.#dpr, left, top);
+    draw([(x - left) / this.#dpr, (y - top) / this.#dpr, width / this.#dpr, height / this.#dpr]);
     ctx.restore();
   }
 
@@ -368,6 +407,16 @@ export class Stage extends LGraphCanvas {
   override showEditPropertyValue(): void {}
   override processContextMenu(): void {}
   override bringToFront(): void {}
+}
+
+/** With room for rings and badges, and for what a run writes below. */
+function boundsOf(nodes: readonly SceneNode[]): Float64Array {
+  const bounds = new Float64Array(4 * nodes.length);
+  nodes.forEach((node, i) => {
+    const [left, top] = [node.pos[0]! - 12, node.pos[1]! - 52];
+    bounds.set([left, top, left + node.shownWidth + 24, top + node.shownHeight + 64], 4 * i);
+  });
+  return bounds;
 }
 
 /** litegraph's middle of a curve and its end directions, for drawing links. */

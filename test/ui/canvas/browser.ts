@@ -55,7 +55,7 @@ export async function openPage(browser: Browser, script: string, { dpr = 1, touc
   await page.route(`${origin}/**`, (route) => {
     const path = new URL(route.request().url()).pathname;
     if (path === '/page.js') return route.fulfill({ contentType: 'text/javascript', body: script });
-    if (path === '/page.css') return route.fulfill({ contentType: 'text/css', body: `html,body{margin:0;height:100%;overflow:hidden;overscroll-behavior:none} #stage{position:absolute;left:20px;top:10px;right:0;bottom:0}\n${css}` });
+    if (path === '/page.css') return route.fulfill({ contentType: 'text/css', body: `html,body{margin:0;height:100%;overflow:hidden;overscroll-behavior:none} #stage{overflow:hidden;position:absolute;left:20px;top:10px;right:0;bottom:0}\n${css}` });
     if (path === '/') return route.fulfill({ contentType: 'text/html', headers: { 'content-security-policy': policy }, body: '<!doctype html><html><head><meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,"><link rel="stylesheet" href="/page.css"></head><body><div id="stage"></div><script type="module" src="/page.js"></script></body></html>' });
     return route.fulfill({ status: 404, body: '' });
   });

@@ -24,7 +24,7 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
   async function withPage(options: PageOptions, run: (open: OpenPage) => Promise<void>, text = chain): Promise<void> {
     const open = await openPage(browser, script, options);
     try {
-      await open.page.evaluate(`editor.load(${JSON.stringify(objectInfo)}, ${JSON.stringify(text)}); editor.canvas.setView({ scale: 1, offset: [0, 0] })`);
+      await open.page.evaluate(`window.shown = ${shown}; editor.load(${JSON.stringify(objectInfo)}, ${JSON.stringify(text)}); editor.canvas.setView({ scale: 1, offset: [0, 0] })`);
       await settled(open);
       await run(open);
       // that these tests read pixels is told to their author
@@ -37,13 +37,19 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
   /** The colour at a point of the stage, in CSS pixels, as the bitmap has it. */
   const pixel = async (open: OpenPage, x: number, y: number) => {
     await settled(open);
-    return open.page.evaluate<Color>(`(() => { const c = document.querySelector('canvas'); const d = c.width / c.clientWidth; return [...c.getContext('2d').getImageData(Math.round(${x} * d), Math.round(${y} * d), 1, 1).data].slice(0, 3); })()`);
+    return open.page.evaluate<Color>(`[...shown(${x}, ${y}, 1 / devicePixelRatio, 1 / devicePixelRatio)].slice(0, 3)`);
   };
+  /** What the stage shows of the bitmap, which is larger and lies behind it; in CSS pixels of the stage. */
+  const shown = `(x = 0, y = 0, width = document.querySelector('#stage').clientWidth, height = document.querySelector('#stage').clientHeight) => {
+    const [c, stage] = ['canvas', '#stage'].map((one) => document.querySelector(one));
+    const [to, from, d] = [stage.getBoundingClientRect(), c.getBoundingClientRect(), devicePixelRatio];
+    return c.getContext('2d').getImageData(Math.round((x + to.left - from.left) * d), Math.round((y + to.top - from.top) * d), width * d, height * d).data;
+  }`;
   const near = (color: Color) => color.map((value) => expect.closeTo(value, -1.3)); // ± 10
 
   for (const dpr of [1, 2]) {
     test(`fault 12: at ${dpr} device pixels a CSS pixel, the bitmap has them all, and slots are where a click finds them`, () => withPage({ dpr, width: 820, height: 510 }, async (open) => {
-      expect(await open.page.evaluate('[document.querySelector("canvas").width, document.querySelector("canvas").height]')).toEqual([800 * dpr, 500 * dpr]);
+      expect(await open.page.evaluate('(() => { const { width, height } = document.querySelector("canvas"), box = document.querySelector("canvas").getBoundingClientRect(); return [width / box.width, height / box.height]; })()')).toEqual([dpr, dpr]);
       // output IMAGE of node 1 lies at 200,94, MASK at 200,114 of the stage
       expect([await pixel(open, 200, 94), await pixel(open, 200, 114), await pixel(open, 20, 20)]).toEqual([near(image), near(mask), near(background)]);
       expect(await open.page.evaluate('[editor.canvas.targetAt({ x: 220, y: 104 }), editor.canvas.targetAt({ x: 220, y: 124 })]')).toEqual([{ kind: 'output', node: '1', slot: 0 }, { kind: 'output', node: '1', slot: 1 }]);
@@ -61,24 +67,25 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
 
   for (const { dpr, scale } of [{ dpr: 1, scale: 1 }, { dpr: 2, scale: 0.72 }, { dpr: 1, scale: 0.2 }]) {
     test(`a view that moves shows what a fresh drawing shows, but for the last bit of curves (${dpr} device pixels, scale ${scale})`, () => withPage({ dpr }, async (open) => {
-      const pixels = "(() => { const c = document.querySelector('canvas'); return c.getContext('2d').getImageData(0, 0, c.width, c.height).data; })()";
+      const pixels = 'shown()';
       await open.page.evaluate(`editor.canvas.setView({ scale: ${scale}, offset: [80, 40] })`);
       await settled(open);
-      for (const [x, y] of [[-37, 0], [0, 61], [-120, -45], [90, 30], [0.3, 0.4], [0.5, 0], [-700, 10], [705, 0]] as const) {
+      for (const [x, y] of [[-37, 0], [0, 61], [-120, -45], [90, 30], [0.3, 0.4], [0.5, 0], [-700, 10], [705, 0], [-140, 120], [-150, 130], [-160, 110], [200, -190], [240, -230], [3, 2]] as const) {
         await open.page.evaluate(`(() => { const { scale, offset } = editor.canvas.view(); editor.canvas.setView({ scale, offset: [offset[0] + ${x} / scale, offset[1] + ${y} / scale] }); })()`);
         await settled(open);
         const seen = await open.page.evaluate(`window.moved = ${pixels}; editor.canvas.perf().visible`);
         await open.page.evaluate('editor.canvas.setSettings({})'); // all is drawn anew
         await settled(open);
-        const difference = await open.page.evaluate<number>(`(() => { let most = 0; ${pixels}.forEach((value, i) => { most = Math.max(most, Math.abs(value - window.moved[i])); }); return most; })()`);
-        expect(difference, `after ${x}, ${y}`).toBeLessThanOrEqual(2);
+        const [most, many] = await open.page.evaluate<[number, number]>(`(() => { let most = 0, many = 0; ${pixels}.forEach((value, i) => { const by = Math.abs(value - window.moved[i]); most = Math.max(most, by); if (by > 2) many++; }); return [most, many]; })()`);
+        // a curve that is clipped elsewhere is cut into other pieces
+        expect(most <= 8 && many <= 60, `after ${x}, ${y}: ${many} values differ, by ${most} at most`).toBe(true);
         expect(await open.page.evaluate('editor.canvas.perf().visible')).toBe(seen);
       }
     }));
   }
 
   test('slots of different types differ by shape too: a square and a ring look different without colour', () => withPage({}, async (open) => {
-    const filled = async (x: number, y: number) => open.page.evaluate<number>(`(() => { const { data } = document.querySelector('canvas').getContext('2d').getImageData(${x} - 8, ${y} - 8, 16, 16); let n = 0; for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] > 330) n++; return n; })()`);
+    const filled = async (x: number, y: number) => open.page.evaluate<number>(`(() => { const data = shown(${x} - 8, ${y} - 8, 16, 16); let n = 0; for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] > 330) n++; return n; })()`);
     await open.page.evaluate("editor.run({ kind: 'addNode', layer: '', type: 'Reroute', at: [40, 400] })");
     await settled(open);
     const [square, ring] = [await filled(200, 114), await filled(40, 413)];
@@ -89,7 +96,7 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
     const frame = () => pixel(open, 380, 50); // the top edge of node 2
     await open.page.evaluate("editor.run({ kind: 'setMode', layer: '', nodes: ['2'], mode: 4 })");
     await settled(open);
-    const dashes = await Promise.all([...Array(16).keys()].map((i) => open.page.evaluate<Color>(`[...document.querySelector('canvas').getContext('2d').getImageData(${360 + i}, 50, 1, 1).data].slice(0, 3)`)));
+    const dashes = await Promise.all([...Array(16).keys()].map((i) => open.page.evaluate<Color>(`[...shown(${360 + i}, 50, 1, 1)].slice(0, 3)`)));
     const isPurple = ([r, , b]: Color) => b > bypass[2] * 0.6 && r > bypass[0] * 0.6;
     expect([dashes.some(isPurple), dashes.every(isPurple)]).toEqual([true, false]);
     await open.page.evaluate("editor.run({ kind: 'setMode', layer: '', nodes: ['2'], mode: 0 }); editor.canvas.setSelection({ layer: '', nodes: ['2'], groups: [], reroutes: [], links: [] })");
@@ -151,7 +158,7 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
 
   test('a canvas that changes its size keeps its picture and fills its place', () => withPage({}, async (open) => {
     await open.page.setViewportSize({ width: 700, height: 500 });
-    await expect.poll(() => open.page.evaluate('[document.querySelector("canvas").width, document.querySelector("canvas").height]')).toEqual([680, 490]);
+    await expect.poll(() => open.page.evaluate("(() => { const [c, stage] = ['canvas', '#stage'].map((one) => document.querySelector(one).getBoundingClientRect()); return [c.left - stage.left, c.top - stage.top, c.width - stage.width, c.height - stage.height]; })()")).toEqual([-256, -256, 512, 512]);
     expect(await pixel(open, 200, 94)).toEqual(near(image));
   }));
 

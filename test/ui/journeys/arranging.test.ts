@@ -120,7 +120,7 @@ journeys('arranging', (given) => {
     const group = Object.values((await editor.doc()).root.groups)[0]!;
     const before = (await editor.doc()).root.nodes['3']!.pos;
     const view = (await editor.ask('view'))!;
-    const origin = (await page.locator('canvas').first().boundingBox())!;
+    const origin = (await page.locator('.stage').boundingBox())!;
     const corner = { x: origin.x + (group.box[0]! + view.offset[0] + 40) * view.scale, y: origin.y + (group.box[1]! + view.offset[1] + 12) * view.scale };
     await page.mouse.click(nothing.x, nothing.y);
     await editor.drag(corner, { x: corner.x + 50 * view.scale, y: corner.y + 30 * view.scale });

@@ -34,7 +34,7 @@ journeys('looking around', (given) => {
     expect((moved.offset[1] - old.offset[1]) * moved.scale).toBeCloseTo(20, 0);
     await page.keyboard.press('Period');
     await editor.ask('idle');
-    const { x, y, width, height } = (await page.locator('canvas').first().boundingBox())!;
+    const { x, y, width, height } = (await page.locator('.stage').boundingBox())!;
     for (const id of await editor.ask('ids')) {
       const box = (await editor.ask('nodeBox', id))!;
       expect(box.x >= x && box.y >= y && box.x + box.width <= x + width && box.y + box.height <= y + height).toBe(true);
@@ -57,7 +57,7 @@ journeys('looking around', (given) => {
     await page.keyboard.press('Period');
     for (let i = 0; i < 5; i++) await page.keyboard.press('Alt+Equal');
     await editor.ask('idle');
-    const canvas = (await page.locator('canvas').first().boundingBox())!;
+    const canvas = (await page.locator('.stage').boundingBox())!;
     const isSeen = async (id: string) => {
       const box = (await editor.ask('nodeBox', id))!;
       return box.x < canvas.x + canvas.width && box.x + box.width > canvas.x && box.y < canvas.y + canvas.height && box.y + box.height > canvas.y;

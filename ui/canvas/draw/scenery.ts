@@ -10,18 +10,18 @@ type Context = CanvasRenderingContext2D;
 export const gridStep = 20;
 export const groupTitleHeight = 32;
 
-/** In CSS pixels. */
-export function drawBackground(ctx: Context, { scale, offset }: View, width: number, height: number, { theme, showsGrid }: Look): void {
+/** Within a box of the view, in CSS pixels. */
+export function drawBackground(ctx: Context, { scale, offset }: View, [left, top, width, height]: Box, { theme, showsGrid }: Look): void {
   ctx.fillStyle = theme.background;
-  ctx.fillRect(0, 0, width, height);
+  ctx.fillRect(left, top, width, height);
   if (!showsGrid || scale < 0.3) return;
   // far away fewer dots, so that they never crowd; whole device pixels, which cost least
   const step = gridStep * scale * (scale < 0.5 ? 4 : 2);
   const side = scale < 0.8 ? 1 : 2;
   ctx.fillStyle = theme.grid;
-  const [startX, startY] = [mod(offset[0] * scale, step), mod(offset[1] * scale, step)];
   const dpr = ctx.getTransform().a;
-  for (let y = startY; y < height; y += step) for (let x = startX; x < width; x += step) ctx.fillRect(Math.round(x * dpr) / dpr, Math.round(y * dpr) / dpr, side, side);
+  const [startX, startY] = [left - side + mod(offset[0] * scale - left + side, step), top - side + mod(offset[1] * scale - top + side, step)];
+  for (let y = startY; y < top + height; y += step) for (let x = startX; x < left + width; x += step) ctx.fillRect(Math.round(x * dpr) / dpr, Math.round(y * dpr) / dpr, side, side);
 }
 
 function mod(a: number, b: number): number {
