@@ -34,14 +34,16 @@ const redrawMs = 100;
 export function createMinimap(element: HTMLElement, source: MinimapSource): Minimap {
   const surface = element.ownerDocument.createElement('canvas');
   const sight = element.ownerDocument.createElement('div');
-  Object.assign(surface.style, { position: 'absolute', left: '0', top: '0', width: '100%', height: '100%', transformOrigin: '0 0', touchAction: 'none' });
-  Object.assign(sight.style, { position: 'absolute', left: '0', top: '0', boxSizing: 'border-box', border: '1.5px solid', pointerEvents: 'none' });
+  Object.assign(surface.style, { position: 'absolute', left: '0', top: '0', width: '100%', height: '100%', transformOrigin: '0 0', touchAction: 'none', willChange: 'transform' });
+  Object.assign(sight.style, { position: 'absolute', left: '0', top: '0', boxSizing: 'border-box', border: '1.5px solid', pointerEvents: 'none', willChange: 'transform' });
   surface.setAttribute('aria-hidden', 'true'); // the outline says the same in words
   element.append(surface, sight);
   const ctx = surface.getContext('2d')!;
   const abort = new AbortController();
   let frame: Frame = { scale: 1, left: 0, top: 0 };
   let drawn: { readonly around: Box | undefined; readonly frame: Frame } = { around: undefined, frame };
+  /** Remembered, for to ask would lay the page out once more in each frame. */
+  let size: Point = [0, 0];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let drawnAt = -Infinity;
 
@@ -50,7 +52,8 @@ export function createMinimap(element: HTMLElement, source: MinimapSource): Mini
     timer = undefined;
     drawnAt = performance.now();
     const dpr = Math.min(2, element.ownerDocument.defaultView!.devicePixelRatio);
-    const [width, height] = [element.clientWidth, element.clientHeight];
+    size = [element.clientWidth, element.clientHeight];
+    const [width, height] = size;
     if (width === 0 || height === 0) return;
     const [w, h] = [Math.round(width * dpr), Math.round(height * dpr)];
     if (surface.width !== w || surface.height !== h) Object.assign(surface, { width: w, height: h });
@@ -63,7 +66,7 @@ export function createMinimap(element: HTMLElement, source: MinimapSource): Mini
   };
   /** Both the graph and the part in sight whole, in the middle. */
   const place = () => {
-    const [width, height] = [element.clientWidth, element.clientHeight];
+    const [width, height] = size;
     if (width === 0 || height === 0) return;
     const [x, y, w, h] = source.visible();
     frame = frameOf(boxAround([drawn.around ?? source.visible(), [x, y, w, h]])!, width, height);

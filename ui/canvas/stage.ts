@@ -288,8 +288,10 @@ export class Stage extends LGraphCanvas {
   #move(by: Point): void {
     const { copy, draw } = this.#overscan.move(by);
     this.#place();
-    this.ctx.setTransform(1, 0, 0, 1, 0, 0);
-    if (copy !== undefined) this.ctx.drawImage(this.canvas, ...copy);
+    if (copy !== undefined) {
+      this.ctx.setTransform(1, 0, 0, 1, 0, 0);
+      this.ctx.drawImage(this.canvas, ...copy);
+    }
     for (const area of draw) this.#drawArea(area);
     this.ds.computeVisibleArea();
     this.visible_nodes = this.#nodesInSight([]);
