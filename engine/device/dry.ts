@@ -52,8 +52,12 @@ export class DryDevice implements Device {
   busySeconds = 0;
   readonly #pace: Pace | undefined;
   #freeAt = 0;
+  /** Intermediate values whose memory the device keeps for the next run. */
+  #keptBytes = 0;
+  /** Most bytes at once in values and at work. */
+  #mostBytes = 0;
   readonly #ledger: Ledger;
-  readonly #programs = new Map<number, Forecaster & { readonly name: string }>();
+  readonly #programs = new Map<number, Forecaster & { readonly name: string; readonly keepsScratch: boolean }>();
 
   constructor(name: string, { budgetBytes, keeps16Bit = false, pace }: DryOptions = {}) {
     this.name = name;
@@ -65,16 +69,15 @@ export class DryDevice implements Device {
 
   get epoch(): number { return 0; }
 
-  /** Weights that take memory, values and the largest intermediate values. */
+  /** Weights that take memory, and the most that values and intermediate values come to together. */
   get neededBytes(): number {
-    const tallies = [...this.tallies.values()];
-    return tallies.reduce((sum, { residentBytes: bytes }) => sum + bytes, 0) + this.peakBytes + Math.max(0, ...tallies.map(({ scratchBytes }) => scratchBytes));
+    return [...this.tallies.values()].reduce((sum, { residentBytes: bytes }) => sum + bytes, 0) + this.#mostBytes;
   }
 
-  load({ name, forecast }: Program): Promise<Session> {
+  load({ name, forecast, options }: Program): Promise<Session> {
     if (forecast === undefined) return Promise.reject(new DeviceError(`the program ${name} cannot be planned: it has no forecast`));
     const id = this.#ledger.nextId();
-    this.#programs.set(id, { name, weightBytes: forecast.weightBytes, of: (feeds) => forecast.of(feeds) });
+    this.#programs.set(id, { name, keepsScratch: options?.keepScratch !== false, weightBytes: forecast.weightBytes, of: (feeds) => forecast.of(feeds) });
     if (!this.tallies.has(name)) this.tallies.set(name, { program: name, weightBytes: forecast.weightBytes, residentBytes: residentBytes(forecast), runs: 0, flops: 0, readBytes: 0, scratchBytes: 0 });
     return Promise.resolve(this.#ledger.addSession(id, name));
   }
@@ -97,6 +100,9 @@ export class DryDevice implements Device {
       if (how === 'handle') outputs[name] = this.#hold(output.dtype, output.shape);
       else if (how === 'tensor') outputs[name] = this.#give(zeros(output.dtype, output.shape));
     }
+    const given = Object.values(outputs).reduce((sum, output) => sum + ('kind' in output ? 0 : bytesOf(output)), 0);
+    this.#keptBytes = program.keepsScratch ? Math.max(this.#keptBytes, forecast.scratchBytes) : 0;
+    this.#note(Math.max(this.#keptBytes, forecast.scratchBytes) + given);
     return outputs;
   }
 
@@ -144,7 +150,13 @@ export class DryDevice implements Device {
   #hold(dtype: DType, shape: Shape): Handle {
     const handle = this.#ledger.addHandle(this.#ledger.nextId(), dtype, shape);
     this.peakBytes = Math.max(this.peakBytes, this.#ledger.handles.bytes);
+    this.#note(this.#keptBytes);
     return handle;
+  }
+
+  /** `bytes` are taken beside the values. */
+  #note(bytes: number): void {
+    this.#mostBytes = Math.max(this.#mostBytes, this.#ledger.handles.bytes + bytes);
   }
 
   #give(tensor: Tensor): Tensor {

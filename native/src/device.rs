@@ -74,9 +74,9 @@ impl Device {
         Ok((graph, weights))
     }
 
-    /// Gives back what the arena holds idle: all of it once sessions have ended, else when runs of many sizes have left it in pieces.
-    pub fn tidy(&self, have_sessions_ended: bool) -> Outcome<()> {
-        self.arena.as_ref().map_or(Ok(()), |arena| arena.tidy(have_sessions_ended, &self.host))
+    /// Gives back what the arena holds idle: all of it, or only when runs of many sizes have left it in pieces.
+    pub fn tidy(&self, all: bool) -> Outcome<()> {
+        self.arena.as_ref().map_or(Ok(()), |arena| arena.tidy(all, &self.host))
     }
 
     fn session_options(&self, LoadOptions { expands_weights, packs_weights, keeps_scratch }: LoadOptions) -> Outcome<SessionOptions> {
@@ -97,10 +97,11 @@ impl Device {
         if !expands_weights {
             options.set("optimization.disable_specified_optimizers", "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer")?;
         }
-        if !keeps_scratch {
-            call!(DisableCpuMemArena(options.0))?;
-        } else if self.provider == Provider::Cpu {
-            options.set("session.use_env_allocators", "1")?;
+        match self.provider {
+            // who keeps none runs in the common arena too: what idles there goes back before and after (worker.rs)
+            Provider::Cpu => options.set("session.use_env_allocators", "1")?,
+            Provider::Cuda if !keeps_scratch => call!(DisableCpuMemArena(options.0))?,
+            Provider::Cuda => {}
         }
         if self.provider == Provider::Cuda {
             options.use_cuda(self.index, self.limit_bytes)?;
@@ -167,9 +168,9 @@ impl Arena {
         Ok(Arena { allocator: graph.allocator(&device.place)?, graph })
     }
 
-    fn tidy(&self, have_sessions_ended: bool, host: &MemoryInfo) -> Outcome<()> {
+    fn tidy(&self, all: bool, host: &MemoryInfo) -> Outcome<()> {
         let (total, peak) = self.allocator.total_and_peak()?;
-        if !have_sessions_ended && total <= peak + peak / 3 + IDLE_BYTES {
+        if !all && total <= peak + peak / 3 + IDLE_BYTES {
             return Ok(());
         }
         let options = RunOptions::new()?;

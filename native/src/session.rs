@@ -28,6 +28,8 @@ pub struct Session {
     weights: Option<SessionWeights>,
     pub inputs: Vec<Edge>,
     pub outputs: Vec<Edge>,
+    /// False: its intermediate values are large and run after run different, so that nothing may idle beside them.
+    pub keeps_scratch: bool,
 }
 
 /// Where an output is wanted.
@@ -49,7 +51,7 @@ impl Session {
         let api = ort::api();
         let inputs = (0..inputs).map(|i| edge(&graph, i, api.SessionGetInputName, api.SessionGetInputTypeInfo)).collect::<Outcome<_>>()?;
         let outputs = (0..outputs).map(|i| edge(&graph, i, api.SessionGetOutputName, api.SessionGetOutputTypeInfo)).collect::<Outcome<_>>()?;
-        Ok(Session { graph, weights, inputs, outputs })
+        Ok(Session { graph, weights, inputs, outputs, keeps_scratch: options.keeps_scratch })
     }
 
     /// Gives the outputs that `fetch` names by index, in its order, each in memory that no input shares.

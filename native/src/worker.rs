@@ -126,9 +126,13 @@ impl NativeDevice {
         let fetch: Vec<_> = fetch.chunks_exact(4).map(|one| (one[0] as usize, fetch_of(one))).collect();
         let handles = handles.to_vec();
         Ok(self.work(move |state| {
+            let gives_back = lock(&state.sessions).get(&session).is_some_and(|session| !session.keeps_scratch);
+            if gives_back {
+                state.device.tidy(true)?;
+            }
             let given = run(state, session, &handles, &tensors, &fetch, &files, &options);
             *lock(&state.running) = None;
-            state.device.tidy(false)?;
+            state.device.tidy(gives_back)?;
             given
         }))
     }

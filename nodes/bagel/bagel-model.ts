@@ -4,6 +4,7 @@ import type { Forecaster } from '../../engine/device/device.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
 import type { Context } from './context.ts';
 import { UserError } from './errors.ts';
+import { isStages } from './model/autoencoder-parts.ts';
 import type { BagelConfig } from './model/config.ts';
 import { forecastOf, scratchOfAll } from './model/forecast.ts';
 import { buildPart, planCuts, type Cuts, type ModelWeights } from './model/parts.ts';
@@ -55,7 +56,7 @@ export class BagelModel extends PartRunner {
   }
 
   part(name: string): Part {
-    if (!this.hasAutoencoder && /^(en|de)coder:/.test(name)) {
+    if (!this.hasAutoencoder && isStages(name)) {
       throw new UserError(`the model ${this.name} comes without its autoencoder: put ae.safetensors beside it or into models/vae, or use VAE Encode and VAE Decode with a VAE that was loaded apart`);
     }
     return buildPart(name, this.config, this.#weights, this.cuts);
@@ -67,6 +68,10 @@ export class BagelModel extends PartRunner {
 
   protected override get scratchBytes(): number {
     return scratchOfAll(this.config, this.cuts);
+  }
+
+  protected override isLarge({ name }: Part): boolean {
+    return isStages(name);
   }
 
   protected override forecast(part: Part): Forecaster {

@@ -4,6 +4,7 @@ import { refsOf, type StoredWeight } from '../../engine/onnx/ops.ts';
 import { storedShape } from '../../engine/onnx/trace.ts';
 import { sizeOf } from '../../engine/tensor/tensor.ts';
 import type { BagelConfig } from './model/config.ts';
+import { autoencoderPeakBytes } from './model/forecast.ts';
 import type { ModelFolder } from './weights/folder.ts';
 
 /** Bytes that the system cannot take back: weights that stay pages of their file count 0. */
@@ -63,5 +64,5 @@ function workBytes({ llm, vae, maxLatentSize, latentPatchSize }: BagelConfig): n
   const contexts = 3 * (rows + 512) * llm.layers * llm.kvHeads * llm.headDim * 2 * 4;
   const pass = rows * (4 * llm.hidden + 3 * llm.ffn) * 4 + Math.min(256 * 2 ** 20, rows * 2 * rows * llm.heads * 4);
   const side = Math.min(maxLatentSize, 64) * latentPatchSize * vae.downsample;
-  return contexts + Math.max(pass, 3 * side * side * vae.ch * 4);
+  return contexts + Math.max(pass, autoencoderPeakBytes(vae, side ** 2));
 }

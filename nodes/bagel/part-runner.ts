@@ -36,6 +36,9 @@ export abstract class PartRunner {
   /** Bytes of intermediate values at the largest picture, were every part to keep its own. */
   protected abstract get scratchBytes(): number;
 
+  /** True: what runs of a part make on the way is large, and no two parts in a row have it in one size. */
+  protected abstract isLarge(part: Part): boolean;
+
   /** True: every part runs on whichever device it is asked to. */
   protected get roams(): boolean {
     return true;
@@ -65,7 +68,7 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part), keepScratch: this.scratchBytes > keptBytes ? 'shared' : true }, forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) } });
+    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part), keepScratch: this.scratchBytes <= keptBytes ? true : this.isLarge(part) ? false : 'shared' }, forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) } });
     this.#loaded.add(session);
     return session;
   }

@@ -1,7 +1,7 @@
 // What the add-on can that onnxruntime-node cannot, and that it gives the same bits.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -162,6 +162,23 @@ describeNative('the add-on', () => {
     expect(during).toBeLessThan(250e6);
     await cpu.free(sessions);
     expect(await anonymous() - before).toBeLessThan(20e6);
+  });
+
+  it.runIf(process.platform === 'linux')('has nothing idle beside a run that keeps no scratch: its peak is its own', async () => {
+    const cpu = await device();
+    const { pid } = await cpu.stats();
+    const status = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
+    const nodes = [node('Concat', Array<string>(500).fill('x'), ['wide'], { axis: { int: 1 } }), node('Tanh', ['wide'], ['tanh']), node('ReduceMax', ['tanh'], ['y'])];
+    const wide = (keepScratch: boolean) => program('wide', [edge('x', ['rows', 4])], [edge('y', [1, 1])], nodes, [], { keepScratch });
+    const feed = (rows: number) => ({ x: float32([rows, 4], new Float32Array(rows * 4)) });
+    const [keeps, gives] = [await cpu.load(wide(true)), await cpu.load(wide(false))];
+    const before = status('RssAnon');
+    await cpu.run(keeps, feed(10_000), { y: 'tensor' }); // two values of 80 MB
+    expect(status('RssAnon') - before).toBeGreaterThan(70e6);
+    writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak begins anew
+    await cpu.run(gives, feed(12_000), { y: 'tensor' }); // 96 MB, for which the pieces of 80 are too small
+    expect(status('VmHWM') - status('RssFile') - before).toBeLessThan(230e6);
+    expect(status('RssAnon') - before).toBeLessThan(40e6);
   });
 
   it('gives the bits that onnxruntime-node gives', async () => {

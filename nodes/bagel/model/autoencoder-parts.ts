@@ -101,6 +101,11 @@ export const autoencoderParts: Readonly<Record<string, (wanted: WantedAutoencode
   },
 };
 
+/** Parts that work on the picture itself, in stages of many sizes. */
+export function isStages(partName: string): boolean {
+  return /^(en|de)coder:/.test(partName);
+}
+
 export const nothing: WeightSource = { get: () => undefined };
 
 function runStages(op: Ops, stages: readonly Stage[], first: number, end: number, start: Expr): Expr {

@@ -3,7 +3,8 @@
 import type { FeedShape, Forecast, Forecaster } from '../../../engine/device/device.ts';
 import type { Body, Dim, OpNode, Part, WeightRef } from '../../../engine/onnx/expr.ts';
 import { elementBytes } from '../../../engine/tensor/dtype.ts';
-import type { AutoencoderCuts } from './autoencoder-parts.ts';
+import { bytesOf } from '../../../engine/tensor/tensor.ts';
+import type { AutoencoderCuts, Span } from './autoencoder-parts.ts';
 import type { BagelConfig } from './config.ts';
 import type { Cuts } from './parts.ts';
 import { decoderStages, encoderStages, type Stage, type VaeConfig } from './vae.ts';
@@ -19,8 +20,6 @@ type Sides = ReadonlyMap<string, number>;
 
 /** Logits that attention over many rows keeps at once, at most (attention.ts). */
 const maxLogitsBytes = 256 * 2 ** 20;
-/** Values of the full picture's size that an autoencoder stage holds at a time, per channel. */
-const stageCopies = 3;
 
 export function forecastOf(part: Part, scope: ForecastScope): Forecaster {
   const kind = part.name.split(':')[0]!;
@@ -33,7 +32,7 @@ export function forecastOf(part: Part, scope: ForecastScope): Forecaster {
         const shape = dims.map((dim) => evaluate(dim, sides));
         return shape.includes(undefined) ? [] : [[name, { dtype, shape: shape as number[] }] as const];
       }));
-      return { outputs, ...costOf(kind, part, sides, feeds, scope) };
+      return { outputs, ...costOf(kind, part, sides, outputs, feeds, scope) };
     },
   };
 }
@@ -55,8 +54,38 @@ export function scratchOfAll({ llm, vit, vae, maxLatentSize, vaeImage, vitImage,
   return cuts.llm.length * rowsScratch(maxLatentSize ** 2 + 2, llm) + cuts.vit.length * patches * (4 * vit.hidden + vit.ffn) * 4 + scratchOfStages(vae, cuts, vaeImage.max_size);
 }
 
-export function scratchOfStages({ ch }: VaeConfig, { encoder, decoder }: AutoencoderCuts, side: number): number {
-  return (encoder.length + decoder.length) * stageCopies * side * side * ch * 4;
+export function scratchOfStages(vae: VaeConfig, cuts: AutoencoderCuts, side: number): number {
+  const of = (kind: AutoencoderKind) => cuts[kind].map((span) => spanBytes(kind, stagesOf(kind, vae), span, side ** 2));
+  return [...of('encoder'), ...of('decoder')].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** The most that decoding or encoding a picture of so many pixels has at once: what a stage takes, and what it makes of it. */
+export function autoencoderPeakBytes(vae: VaeConfig, pixels: number): number {
+  return Math.max(...(['encoder', 'decoder'] as const).flatMap((kind) => {
+    const stages = stagesOf(kind, vae);
+    return stages.map(({ floats }, i) => 4 * floats * pixels + takenBytes(kind, stages, i, pixels));
+  }));
+}
+
+type AutoencoderKind = 'encoder' | 'decoder';
+
+function stagesOf(kind: AutoencoderKind, vae: VaeConfig): readonly Stage[] {
+  return kind === 'encoder' ? encoderStages(vae) : decoderStages(vae);
+}
+
+/** What a part of these stages has at once, its output but not its input; between stages inputs are its own. */
+function spanBytes(kind: AutoencoderKind, stages: readonly Stage[], { first, end }: Span, pixels: number): number {
+  return Math.max(...stages.slice(first, end).map(({ floats }, i) => 4 * floats * pixels + (i === 0 ? 0 : takenBytes(kind, stages, first + i, pixels))));
+}
+
+function takenBytes(kind: AutoencoderKind, stages: readonly Stage[], index: number, pixels: number): number {
+  return (4 * stages[index]!.inputs * pixels) / 4 ** levelOf(kind, stages, index);
+}
+
+/** How often the picture is halved where a stage takes it. */
+function levelOf(kind: AutoencoderKind, stages: readonly Stage[], index: number): number {
+  const changes = (until: number) => stages.slice(0, until).filter(({ name }) => /sample/.test(name)).length;
+  return kind === 'encoder' ? changes(index) : changes(stages.length) - changes(index);
 }
 
 function rowsScratch(rows: number, { hidden, ffn }: Pick<BagelConfig['llm'], 'hidden' | 'ffn'>): number {
@@ -102,9 +131,9 @@ function evaluate(dim: Dim, sides: Sides): number | undefined {
 
 type Cost = Omit<Forecast, 'outputs'>;
 
-function costOf(kind: string, part: Part, sides: Sides, feeds: Readonly<Record<string, FeedShape>>, scope: ForecastScope): Cost {
+function costOf(kind: string, part: Part, sides: Sides, outputs: Forecast['outputs'], feeds: Readonly<Record<string, FeedShape>>, scope: ForecastScope): Cost {
   if (kind === 'llm') return layersCost(part, sides, feeds, scope);
-  if (kind === 'encoder' || kind === 'decoder') return stagesCost(kind, part, feeds, scope);
+  if (kind === 'encoder' || kind === 'decoder') return stagesCost(kind, part, outputs, feeds, scope);
   const rows = kind === 'embed' ? 0 : sides.get('tokens') ?? 1;
   const isHeavy = kind === 'vit' || kind === 'head' || kind === 'flow' || kind === 'latent';
   const vit = scope.config.vit;
@@ -136,22 +165,21 @@ function layersCost(part: Part, sides: Sides, feeds: Readonly<Record<string, Fee
   };
 }
 
-function stagesCost(kind: 'encoder' | 'decoder', part: Part, feeds: Readonly<Record<string, FeedShape>>, { config, cuts }: ForecastScope): Cost {
-  const { first, end } = cuts[kind][Number(part.name.split(':')[1])]!;
-  const all: readonly Stage[] = kind === 'encoder' ? encoderStages(config.vae) : decoderStages(config.vae);
-  const pixels = fullPixels(kind, feeds, config.vae.downsample, all, first);
-  const work = all.slice(first, end).reduce((sum, { flops }) => sum + flops, 0);
-  return { flops: work * pixels, readBytes: part.weights.reduce((sum, { bytes }) => sum + bytes, 0), scratchBytes: stageCopies * pixels * config.vae.ch * 4 };
+function stagesCost(kind: AutoencoderKind, part: Part, outputs: Forecast['outputs'], feeds: Readonly<Record<string, FeedShape>>, { config, cuts }: ForecastScope): Cost {
+  const span = cuts[kind][Number(part.name.split(':')[1])]!;
+  const stages = stagesOf(kind, config.vae);
+  const pixels = fullPixels(kind, feeds, stages, span.first);
+  const work = stages.slice(span.first, span.end).reduce((sum, { flops }) => sum + flops, 0);
+  const made = Object.values(outputs).reduce((sum, output) => sum + bytesOf(output), 0);
+  return { flops: work * pixels, readBytes: part.weights.reduce((sum, { bytes }) => sum + bytes, 0), scratchBytes: Math.max(0, spanBytes(kind, stages, span, pixels) - made) };
 }
 
 /** Pixels of the whole picture: told by the picture itself, or by what a stage takes and how far down it is. */
-function fullPixels(kind: 'encoder' | 'decoder', feeds: Readonly<Record<string, FeedShape>>, downsample: number, stages: readonly Stage[], first: number): number {
+function fullPixels(kind: AutoencoderKind, feeds: Readonly<Record<string, FeedShape>>, stages: readonly Stage[], first: number): number {
   const picture = feeds['picture']?.shape;
   if (picture !== undefined) return picture[0]! * picture[1]!;
   const [, , height, width] = feeds['x']!.shape as [number, number, number, number];
-  const halvings = stages.slice(0, first).filter(({ name }) => /sample/.test(name)).length;
-  const scale = kind === 'encoder' ? 2 ** halvings : downsample / 2 ** halvings;
-  return height * scale * width * scale;
+  return height * width * 4 ** levelOf(kind, stages, first);
 }
 
 /** Numbers in the matrices. Codes of 4 bits lie two in a byte; vectors and scales do not count. */

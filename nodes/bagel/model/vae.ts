@@ -20,6 +20,8 @@ export interface Stage {
   readonly flops: number;
   /** Channels it takes. */
   readonly inputs: number;
+  /** Numbers it has at once at most, per pixel of the full-size picture: what it gives is among them, what it takes is not. */
+  readonly floats: number;
   run(op: Ops, x: Expr): Expr;
 }
 
@@ -132,29 +134,37 @@ function blockFlops(inputs: number, outputs: number, level: number): number {
   return convFlops(inputs, outputs, level) + convFlops(outputs, outputs, level);
 }
 
-function stage(name: string, layer: Layer, inputs: number, flops: number): Stage {
-  bind(layer, name);
-  return { name, flops, inputs, run: (op, x) => op.call(layer, x) };
+/** Queries, keys and values as pictures and as rows, what is attended, and joined: measured 9 to 10.5; the logits of attention are never whole. */
+const middleCopies = 10;
+
+/** Normalised, and once more with its activation; memory of fewer channels does not do for more, of which the shortcut makes a third. */
+function blockFloats(inputs: number, outputs: number, level: number): number {
+  return (2 * inputs + (outputs > inputs ? 3 * outputs : 0)) / 4 ** level;
 }
 
-function output(path: string, channels: number, outputs: number): Stage {
+function stage(name: string, layer: Layer, inputs: number, flops: number, floats: number): Stage {
+  bind(layer, name);
+  return { name, flops, inputs, floats, run: (op, x) => op.call(layer, x) };
+}
+
+function output(path: string, channels: number, outputs: number, level: number): Stage {
   const layer = bind(new Output(channels, outputs), path);
-  return { name: `${path}.out`, flops: convFlops(channels, outputs, 0), inputs: channels, run: (op, x) => op.call(layer, x) };
+  return { name: `${path}.out`, flops: convFlops(channels, outputs, level), inputs: channels, floats: (2 * channels) / 4 ** level, run: (op, x) => op.call(layer, x) };
 }
 
 /** Normalised picture [1, 3, height, width] → mean and log-variance [1, 2 · zChannels, height / f, width / f]. */
 export function encoderStages({ ch, chMult, resBlocks, zChannels }: VaeConfig): Stage[] {
-  const stages = [stage('encoder.conv_in', new Conv2d(3, ch, 3, { padding: 1 }), 3, convFlops(3, ch, 0))];
+  const stages = [stage('encoder.conv_in', new Conv2d(3, ch, 3, { padding: 1 }), 3, convFlops(3, ch, 0), 2 * ch)];
   let channels = ch;
   chMult.forEach((multiplier, level) => {
     for (let block = 0; block < resBlocks; block++) {
-      stages.push(stage(`encoder.down.${level}.block.${block}`, new ResnetBlock(channels, ch * multiplier), channels, blockFlops(channels, ch * multiplier, level)));
+      stages.push(stage(`encoder.down.${level}.block.${block}`, new ResnetBlock(channels, ch * multiplier), channels, blockFlops(channels, ch * multiplier, level), blockFloats(channels, ch * multiplier, level)));
       channels = ch * multiplier;
     }
-    if (level < chMult.length - 1) stages.push(stage(`encoder.down.${level}.downsample`, new Downsample(channels), channels, convFlops(channels, channels, level + 1)));
+    if (level < chMult.length - 1) stages.push(stage(`encoder.down.${level}.downsample`, new Downsample(channels), channels, convFlops(channels, channels, level + 1), (1.25 * channels) / 4 ** level));
   });
   const top = chMult.length - 1;
-  return [...stages, stage('encoder.mid', new Middle(channels), channels, 2 * blockFlops(channels, channels, top)), output('encoder', channels, 2 * zChannels)];
+  return [...stages, stage('encoder.mid', new Middle(channels), channels, 2 * blockFlops(channels, channels, top), (middleCopies * channels) / 4 ** top), output('encoder', channels, 2 * zChannels, top)];
 }
 
 /** Latent in the autoencoder's own scale [1, zChannels, height, width] → picture [1, 3, height · f, width · f] in −1…1. */
@@ -162,16 +172,16 @@ export function decoderStages({ ch, chMult, resBlocks, zChannels }: VaeConfig): 
   const top = chMult.length - 1;
   let channels = ch * chMult[top]!;
   const stages = [
-    stage('decoder.conv_in', new Conv2d(zChannels, channels, 3, { padding: 1 }), zChannels, convFlops(zChannels, channels, top)),
-    stage('decoder.mid', new Middle(channels), channels, 2 * blockFlops(channels, channels, top)),
+    stage('decoder.conv_in', new Conv2d(zChannels, channels, 3, { padding: 1 }), zChannels, convFlops(zChannels, channels, top), (2 * channels) / 4 ** top),
+    stage('decoder.mid', new Middle(channels), channels, 2 * blockFlops(channels, channels, top), (middleCopies * channels) / 4 ** top),
   ];
   for (let level = top; level >= 0; level--) {
     for (let block = 0; block <= resBlocks; block++) {
       const outputs = ch * chMult[level]!;
-      stages.push(stage(`decoder.up.${level}.block.${block}`, new ResnetBlock(channels, outputs), channels, blockFlops(channels, outputs, level)));
+      stages.push(stage(`decoder.up.${level}.block.${block}`, new ResnetBlock(channels, outputs), channels, blockFlops(channels, outputs, level), blockFloats(channels, outputs, level)));
       channels = outputs;
     }
-    if (level > 0) stages.push(stage(`decoder.up.${level}.upsample`, new Upsample(channels), channels, convFlops(channels, channels, level - 1)));
+    if (level > 0) stages.push(stage(`decoder.up.${level}.upsample`, new Upsample(channels), channels, convFlops(channels, channels, level - 1), (2 * channels) / 4 ** (level - 1)));
   }
-  return [...stages, output('decoder', channels, 3)];
+  return [...stages, output('decoder', channels, 3, 0)];
 }
