@@ -31,10 +31,12 @@ export const planCommand: HostCommand = {
     set: set!, seed: seed!, model: model!, 'input-directory': input!, 'node-pack': pack!, devices: deviceList!, threads: threads!, memory: memory!,
     as: { type: 'string', value: 'CARDS', description: 'plan for graphics cards that are not here, such as "RTX 4090" or "2x RTX 3090"; all = a table of cards' },
     'no-measure': { type: 'boolean', description: 'do not time this machine: no estimate of the time' },
+    disk: { type: 'string', value: 'GB', description: 'GB a second that weights are read from their files at (default: 1, assumed)' },
     json: json!,
   },
   async run(args, host) {
     const [file, ...rest] = args.positionals;
+    diskOption(args);
     if (file === undefined || rest.length > 0) throw new UsageError(`plan takes one workflow file, got ${args.positionals.length} (see bagelgraph plan --help)`);
     const { as } = args.options;
     if (as === 'all') return planCards(file, args, host);
@@ -98,6 +100,13 @@ async function planCards(file: string, args: CommandArguments, host: FullHost): 
   return 0;
 }
 
+/** Bytes a second. */
+function diskOption({ options: { disk = '1' } }: CommandArguments): number {
+  const gigabytes = Number(disk);
+  if (!(gigabytes > 0 && gigabytes < Infinity)) throw new UsageError(`--disk is ${JSON.stringify(disk)}: give GB a second, such as 0.4`);
+  return gigabytes * 1e9;
+}
+
 /** Runs the workflow on devices that compute nothing; files are read but none is written. An exit code where the workflow is refused; why, where it does not fit. */
 async function dryRun(path: string, args: CommandArguments, host: FullHost, { devices, clock }: DryDevices): Promise<Plan | { readonly refusal: string } | number> {
   const registry = createRegistry(host.packs);
@@ -112,7 +121,7 @@ async function dryRun(path: string, args: CommandArguments, host: FullHost, { de
   if (checked.refusal !== undefined) return describeRefusal(checked.refusal, checked.problems, outcome, host);
   const said: string[] = [...notices];
   const result = await engine.run(checked, { signal: host.signal, emit: (event: RunEvent) => { if (event.kind === 'notice') said.push(event.message); } });
-  if (result.failure === undefined) return planOf(devices.values(), result.counts, said, clock?.now);
+  if (result.failure === undefined) return planOf(devices.values(), result.counts, said, clock?.now, diskOption(args));
   if (/does not fit/.test(result.failure.reason)) return { refusal: result.failure.message };
   throw new UsageError(`the plan stops at ${result.failure.message}`);
 }

@@ -69,6 +69,8 @@ export interface Forecaster {
   readonly weightBytes: number;
   /** Of these, what stays pages of its file, which the system may take back; absent = none. */
   readonly mappedBytes?: number;
+  /** Bytes that are read from files until all weights are in use; absent = as many as once loaded. */
+  readonly storedBytes?: number;
   of(feeds: Readonly<Record<string, FeedShape>>): Forecast;
 }
 
@@ -78,7 +80,8 @@ export interface ProgramOptions {
   /** False: leave weights unpacked so that they stay file-backed. Default true. */
   readonly packWeights?: boolean;
   /**
-   * Memory of intermediate values. True (default): it stays from run to run, with the session where sessions share none. False: given back after each run.
+   * Memory of intermediate values. True (default): it stays from run to run, with the session where sessions share none. False: given back after each run;
+   * where sessions share it (native) what idles of others is given back before, so that the run's peak is its own.
    * 'shared': it stays where all sessions of the device share it (native), and is given back elsewhere: for programs of many large parts.
    */
   readonly keepScratch?: boolean | 'shared';

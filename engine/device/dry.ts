@@ -14,6 +14,8 @@ export interface Tally {
   readonly weightBytes: number;
   /** Of these, what takes memory: the rest stays pages of its file. */
   readonly residentBytes: number;
+  /** What is read from files until all of them are in use. */
+  readonly storedBytes: number;
   runs: number;
   flops: number;
   readBytes: number;
@@ -78,7 +80,7 @@ export class DryDevice implements Device {
     if (forecast === undefined) return Promise.reject(new DeviceError(`the program ${name} cannot be planned: it has no forecast`));
     const id = this.#ledger.nextId();
     this.#programs.set(id, { name, keepsScratch: options?.keepScratch !== false, weightBytes: forecast.weightBytes, of: (feeds) => forecast.of(feeds) });
-    if (!this.tallies.has(name)) this.tallies.set(name, { program: name, weightBytes: forecast.weightBytes, residentBytes: residentBytes(forecast), runs: 0, flops: 0, readBytes: 0, scratchBytes: 0 });
+    if (!this.tallies.has(name)) this.tallies.set(name, { program: name, weightBytes: forecast.weightBytes, residentBytes: residentBytes(forecast), storedBytes: forecast.storedBytes ?? forecast.weightBytes, runs: 0, flops: 0, readBytes: 0, scratchBytes: 0 });
     return Promise.resolve(this.#ledger.addSession(id, name));
   }
 

@@ -5,7 +5,8 @@ import { bagelgraph, folderWith } from './bagelgraph.ts';
 import { workflows } from './places.ts';
 
 interface Plan {
-  readonly devices: readonly { readonly device: string; readonly parts: readonly { readonly part: string; readonly runs: number; readonly weightBytes: number }[]; readonly weightBytes: number; readonly neededBytes: number; readonly movedBytes: number; readonly flops: number }[];
+  readonly devices: readonly { readonly device: string; readonly parts: readonly { readonly part: string; readonly runs: number; readonly weightBytes: number }[]; readonly weightBytes: number; readonly neededBytes: number; readonly movedBytes: number; readonly flops: number; readonly mappedBytes: number; readonly disk: { readonly loadBytes: number; readonly againBytes: number; readonly passes: number; readonly againSeconds: number } }[];
+  readonly diskBytesPerSecond: number;
   readonly passes: Readonly<Record<string, number>>;
   readonly fits: boolean;
   readonly notices: readonly string[];
@@ -95,11 +96,23 @@ describe('plan', () => {
     expect(layers(half)[0]!.weightBytes / layers(whole)[0]!.weightBytes).toBeCloseTo(0.5, 2);
   });
 
-  test('weights that stay in their file and have no room: what is read again, and what helps', async () => {
+  test('weights that stay in their file and have no room: what reading them again costs a pass and in all, and what helps', async () => {
     const folder = await folderWith({});
-    const { code, stdout } = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--no-measure', '--memory', 'cpu:0=0.03');
+    const flags = ['--memory', 'cpu:0=0.03', '--disk', '0.5'];
+    const { code, stdout } = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--no-measure', ...flags);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/in files +[\d.]+ MB of these stay pages of their files; [\d.]+ MB have no room and are read from the disk again in every pass, which at 1\.00 GB a second adds about [\d.]+ s: an import/);
+    expect(stdout).toMatch(/in files +[\d.]+ MB of these stay pages of their files; [\d.]+ MB have no room: an import/);
+    expect(stdout).toMatch(/reading again +about [\d.]+ s: [\d.]+ MB, [\d.]+ s, in every pass \(\d+ in all\)/);
+    expect(stdout).toMatch(/disk: about [\d.]+ s to load and [\d.]+ s to read again, at 500\.0 MB a second \(assumed; --disk GB says otherwise\)/);
+    const { devices: [one], diskBytesPerSecond } = (await plan(folder, 'text-to-image', ...flags)).plan;
+    const { loadBytes, againBytes, passes, againSeconds } = one!.disk;
+    expect(diskBytesPerSecond).toBe(5e8);
+    expect(againSeconds).toBeCloseTo((againBytes * (passes - 1)) / 5e8, 9);
+    expect(againBytes).toBeLessThanOrEqual(one!.mappedBytes);
+    // 16-bit weights are read as they lie in the file
+    expect(loadBytes).toBe((await plan(folder, 'text-to-image')).plan.devices[0]!.disk.loadBytes);
+    const wrong = await bagelgraph(folder, 'plan', workflow('text-to-image'), '--disk', 'fast');
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--disk is "fast": give GB a second')]);
   });
 
   test('a wrong --memory names the devices', async () => {

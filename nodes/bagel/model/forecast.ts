@@ -26,6 +26,8 @@ export function forecastOf(part: Part, scope: ForecastScope): Forecaster {
   const tables = tablesOf(part);
   return {
     weightBytes: part.weights.reduce((sum, ref) => sum + (tables.has(ref.key) ? ref.bytes : loadedBytes(ref, scope)), 0),
+    // rows of tables are read one by one
+    storedBytes: part.weights.reduce((sum, ref) => sum + (tables.has(ref.key) ? 0 : ref.bytes), 0),
     of(feeds) {
       const sides = sidesOf(part, feeds, scope);
       const outputs = Object.fromEntries(part.outputs.flatMap(({ name, dtype, dims }) => {
