@@ -6,6 +6,7 @@ import type { Port } from '../device/move.ts';
 import { logged } from '../device/logged.ts';
 import { lazyDevice } from '../device/lazy.ts';
 import { openProcessDevice } from '../device/process.ts';
+import { sharing } from '../device/sharing.ts';
 import { parseDeviceNames, threadsPerDevice } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
 import { interruptedCode, type FullHost } from './command.ts';
@@ -61,7 +62,7 @@ function deviceOpeners({ options }: CommandArguments): readonly { readonly name:
       const budgetBytes = budgets.get(name);
       // on a CPU what a run takes is foreseen; a GPU's arena is bound by its provider
       const limit = provider === 'cpu' || budgetBytes === undefined ? {} : { memoryLimitBytes: budgetBytes };
-      const device = budgeted(await openProcessDevice({ name, provider, index, threads, ...limit }), budgetBytes);
+      const device = sharing(budgeted(await openProcessDevice({ name, provider, index, threads, ...limit }), budgetBytes));
       return debugLevel >= 2 ? logged(device, debugLevel, (line) => process.stderr.write(`${line}\n`)) : device;
     },
   }));

@@ -41,6 +41,8 @@ export type Fetch = 'handle' | 'tensor' | { readonly into: Handle; readonly row:
 /** A compiled part. Weights stay in their files and are found by the absolute path inside `bytes`. */
 export interface Program {
   readonly name: string;
+  /** Programs of equal keys are equal: where sessions are shared (sharing.ts) they are loaded once. Absent: its session is the caller's alone. */
+  readonly key?: string;
   /** An ONNX model whose external data locations are absolute paths without the leading slash. */
   readonly bytes: Uint8Array;
   readonly options?: ProgramOptions;

@@ -1,7 +1,7 @@
 // An autoencoder without a model around it: pictures to latents and back. The value of VAE.
 import type { Forecaster } from '../../engine/device/device.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
-import { buildAutoencoderPart, isStages, planAutoencoderCuts, type AutoencoderCuts } from './model/autoencoder-parts.ts';
+import { buildAutoencoderPart, cutText, isStages, planAutoencoderCuts, type AutoencoderCuts } from './model/autoencoder-parts.ts';
 import type { BagelConfig } from './model/config.ts';
 import { forecastOf, scratchOfStages } from './model/forecast.ts';
 import { PartRunner } from './part-runner.ts';
@@ -41,6 +41,10 @@ export class Autoencoder extends PartRunner implements Autoencoding {
 
   protected override get scratchBytes(): number {
     return scratchOfStages(this.config.vae, this.cuts, plannedSide);
+  }
+
+  protected override keyOf(part: string): string {
+    return `${this.key} ${cutText({ ...this.cuts }, part)}`;
   }
 
   protected override isLarge({ name }: Part): boolean {

@@ -4,7 +4,7 @@ import type { Forecaster } from '../../engine/device/device.ts';
 import type { Part } from '../../engine/onnx/expr.ts';
 import type { Context } from './context.ts';
 import { UserError } from './errors.ts';
-import { isStages } from './model/autoencoder-parts.ts';
+import { cutText, isStages } from './model/autoencoder-parts.ts';
 import type { BagelConfig } from './model/config.ts';
 import { forecastOf, scratchOfAll } from './model/forecast.ts';
 import { buildPart, planCuts, type Cuts, type ModelWeights } from './model/parts.ts';
@@ -68,6 +68,10 @@ export class BagelModel extends PartRunner {
 
   protected override get scratchBytes(): number {
     return scratchOfAll(this.config, this.cuts);
+  }
+
+  protected override keyOf(part: string): string | undefined {
+    return part.endsWith(':und') ? undefined : `${this.key} ${cutText({ ...this.cuts }, part)}`; // halves are freed once something is drawn
   }
 
   protected override isLarge({ name }: Part): boolean {

@@ -1,6 +1,6 @@
 // Runs parts by name on devices: each is traced and loaded at its first use, once a device, and again after its worker was lost.
 // What the parts are, subclasses know; nothing here knows nodes.
-import type { Device, Feed, Fetch, Forecaster, Handle, Held, Session } from '../../engine/device/device.ts';
+import type { Device, Feed, Fetch, Forecaster, Handle, Held, ProgramOptions, Session } from '../../engine/device/device.ts';
 import { isSpread } from '../../engine/device/spread.ts';
 import { encodeModel } from '../../engine/onnx/protobuf.ts';
 import { dumpPart } from '../../engine/onnx/dump.ts';
@@ -36,6 +36,9 @@ export abstract class PartRunner {
   /** Bytes of intermediate values at the largest picture, were every part to keep its own. */
   protected abstract get scratchBytes(): number;
 
+  /** Equal keys: equal parts, of whichever runner. Undefined: this one frees its sessions by itself. */
+  protected abstract keyOf(part: string): string | undefined;
+
   /** True: what runs of a part make on the way is large, and no two parts in a row have it in one size. */
   protected abstract isLarge(part: Part): boolean;
 
@@ -68,7 +71,12 @@ export abstract class PartRunner {
   async #load(device: Device, name: string): Promise<Session> {
     const part = this.part(name);
     if (Number(process.env['DEBUG'] ?? 0) >= 4) process.stderr.write(`${dumpPart(part)}\n`);
-    const session = await device.load({ name, bytes: encodeModel(part), options: { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part), keepScratch: this.scratchBytes <= keptBytes ? true : this.isLarge(part) ? false : 'shared' }, forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) } });
+    const options: ProgramOptions = { expandWeights: this.expandsWeights, packWeights: !this.#isMapped(part), keepScratch: this.scratchBytes <= keptBytes ? true : this.isLarge(part) ? false : 'shared' };
+    const own = this.keyOf(name);
+    const session = await device.load({
+      name, bytes: encodeModel(part), options, ...(own === undefined ? {} : { key: JSON.stringify([own, name, options]) }),
+      forecast: { ...this.forecast(part), mappedBytes: device.keeps16Bit === true ? 0 : this.#mappedBytes(part) },
+    });
     this.#loaded.add(session);
     return session;
   }

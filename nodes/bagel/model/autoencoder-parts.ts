@@ -101,6 +101,13 @@ export const autoencoderParts: Readonly<Record<string, (wanted: WantedAutoencode
   },
 };
 
+/** Which layers or stages the part of this name has, where that depends on the cuts. */
+export function cutText(cuts: Readonly<Record<string, readonly Span[]>>, partName: string): string {
+  const [kind, index] = partName.split(':') as [string, string?];
+  const span = cuts[kind]?.[Number(index)];
+  return span === undefined ? '' : `${span.first}-${span.end}`;
+}
+
 /** Parts that work on the picture itself, in stages of many sizes. */
 export function isStages(partName: string): boolean {
   return /^(en|de)coder:/.test(partName);
