@@ -1,4 +1,5 @@
 // Graphics cards for plans of machines that are not here: memory, memory bandwidth and dense bfloat16 products, from their makers' data sheets.
+import { usableShare } from '../device/card.ts';
 import { UsageError } from './arguments.ts';
 
 export interface Card {
@@ -19,7 +20,7 @@ export const cards: readonly Card[] = [
 ];
 
 /** Shares of the data sheet's figures that a plan counts on, and bytes a second between cards (PCIe 4.0, 16 lanes). What a card really reaches is not known here. */
-export const reached = { flops: 0.45, bandwidth: 0.7, memory: 0.95, transferBytes: 25e9 } as const;
+export const reached = { flops: 0.45, bandwidth: 0.7, memory: usableShare, transferBytes: 25e9 } as const;
 
 /** `2x RTX 4090` → how many of which. Throws a UsageError listing the cards. */
 export function readCards(text: string): { readonly count: number; readonly card: Card } {

@@ -2,6 +2,7 @@
 import type { Device, Devices } from '../device/device.ts';
 import type { CommandArguments } from '../graph/node.ts';
 import { budgeted } from '../device/budget.ts';
+import { onCard } from '../device/card.ts';
 import type { Port } from '../device/move.ts';
 import { logged } from '../device/logged.ts';
 import { lazyDevice } from '../device/lazy.ts';
@@ -41,16 +42,24 @@ export function createHost(packs: readonly LoadedPack[], args: CommandArguments)
 }
 
 async function openDevices(args: CommandArguments): Promise<Devices> {
-  const opening = deviceOpeners(args).map(({ open }) => open());
+  const opening = deviceOpeners(args).map(async ({ open, placed }) => placed(await open()));
   const devices = await Promise.all(opening);
   return new Map(devices.map((device) => [device.name, device]));
 }
 
 function lazyDevices(args: CommandArguments): Devices {
-  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes }) => [name, lazyDevice(name, open, budgetBytes)]));
+  return new Map(deviceOpeners(args).map(({ name, open, budgetBytes, placed }) => [name, placed(lazyDevice(name, open, budgetBytes))]));
 }
 
-function deviceOpeners({ options }: CommandArguments): readonly { readonly name: string; readonly budgetBytes: number | undefined; open(): Promise<Device & Port> }[] {
+interface Opener {
+  readonly name: string;
+  readonly budgetBytes: number | undefined;
+  open(): Promise<Device & Port>;
+  /** Adds what is known of where it computes. */
+  placed(device: Device & Port): Device & Port;
+}
+
+function deviceOpeners({ options }: CommandArguments): readonly Opener[] {
   const names = deviceNames(typeof options['devices'] === 'string' ? options['devices'] : 'cpu:0');
   const threads = options['threads'] === undefined ? threadsPerDevice(names.length) : Number(options['threads']);
   if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) throw new UsageError(`--threads is ${JSON.stringify(options['threads'])}: give a whole number from 1 to ${maxThreads}`);
@@ -58,6 +67,7 @@ function deviceOpeners({ options }: CommandArguments): readonly { readonly name:
   return names.map(({ name, provider, index }) => ({
     name,
     budgetBytes: budgets.get(name),
+    placed: (device) => (provider === 'cuda' ? onCard(device, index) : device),
     async open() {
       const budgetBytes = budgets.get(name);
       // on a CPU what a run takes is foreseen; a GPU's arena is bound by its provider

@@ -1,11 +1,12 @@
 // Options that several commands share.
 import type { CommandArguments, CommandOption } from '../graph/node.ts';
+import { cardMemory } from '../device/card.ts';
 import { budgetsOf } from '../device/place.ts';
 import { UsageError } from './arguments.ts';
 
 export const deviceOptions: Record<string, CommandOption> = {
   devices: { type: 'string', value: 'LIST', description: 'devices, such as cpu:0 (default), cpu:0,cpu:1 or cuda:0' },
-  memory: { type: 'string', value: 'NAME=GB', multiple: true, description: 'what a device may use, such as cpu:0=8 (default: this machine\'s memory, shared out)' },
+  memory: { type: 'string', value: 'NAME=GB', multiple: true, description: 'what a device may use, such as cpu:0=8 (default: this machine\'s memory, shared out; of a card 95 %)' },
   threads: { type: 'string', value: 'N', description: 'CPU threads a device (default: the cores, shared out)' },
 };
 
@@ -30,7 +31,7 @@ export function seedOption({ options }: CommandArguments): bigint | undefined {
   return BigInt(text);
 }
 
-/** Bytes by device: as --memory says, else an equal share of this machine's memory. Throws a UsageError where it names no device. */
+/** Bytes by device: as --memory says, else an equal share of this machine's memory, or nearly all of the card's. Throws a UsageError where it names no device. */
 export function budgetOption({ options }: CommandArguments, names: readonly string[]): ReadonlyMap<string, number> {
   const given = new Map<string, number>();
   for (const text of Array.isArray(options['memory']) ? options['memory'] as readonly string[] : []) {
@@ -38,5 +39,6 @@ export function budgetOption({ options }: CommandArguments, names: readonly stri
     if (name === undefined || !names.includes(name)) throw new UsageError(`--memory is ${JSON.stringify(text)}: give NAME=GB for one of ${names.join(', ')}`);
     given.set(name, Number(gigabytes) * 1e9);
   }
-  return budgetsOf(names, given);
+  const asks = names.some((name) => name.startsWith('cuda:') && !given.has(name));
+  return budgetsOf(names, given, new Map(asks ? [...cardMemory()].map(([index, { totalBytes }]) => [index, totalBytes]) : []));
 }

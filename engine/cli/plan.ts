@@ -66,7 +66,7 @@ async function ownDevices(args: CommandArguments, host: FullHost): Promise<DryDe
   const budgets = budgetOption(args, names);
   const clock = args.options['no-measure'] === true ? undefined : new Clock();
   const pace: Pace | undefined = clock === undefined ? undefined : { clock, transferBytes: processTransferBytes, ...(await measureSpeed(host.lazyDevices().values().next().value!)) };
-  return { devices: new Map(names.map((name) => [name, new DryDevice(name, { budgetBytes: budgets.get(name), pace })])), ...(clock === undefined ? {} : { clock }) };
+  return { devices: new Map(names.map((name) => [name, new DryDevice(name, { budgetBytes: budgets.get(name), keeps16Bit: name.startsWith('cuda:'), pace })])), ...(clock === undefined ? {} : { clock }) };
 }
 
 function cardDevices({ count, card }: { readonly count: number; readonly card: Card }): DryDevices & { readonly clock: Clock } {

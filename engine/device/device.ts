@@ -109,6 +109,8 @@ export interface DeviceStats {
   /** Process memory in bytes: resident, and of that anonymous, file-backed and shared; proportional set size. Absent where the system does not tell. */
   readonly memory?: { readonly resident: number; readonly anonymous: number; readonly file: number; readonly shared: number; readonly proportional: number };
   readonly runs: number;
+  /** Bytes of the card it computes on, of whomever; absent on a CPU and where the driver does not tell. */
+  readonly card?: { readonly totalBytes: number; readonly freeBytes: number };
 }
 
 export interface Device {

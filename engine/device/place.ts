@@ -1,6 +1,7 @@
 // Names of devices as the command line gives them, how the machine's threads are shared among them, and what memory there is.
 import { availableParallelism, totalmem } from 'node:os';
 import type { Provider } from './backend.ts';
+import { usableShare } from './card.ts';
 
 export interface DeviceName {
   readonly name: string;
@@ -27,11 +28,21 @@ export function threadsPerDevice(devices: number, cores = availableParallelism()
   return Math.max(1, Math.floor(cores / devices));
 }
 
-/** Bytes by device: as given, else, for CPUs, an equal share of this machine's memory, of which a tenth is left to the host. A GPU says itself when it is full. */
-export function budgetsOf(names: readonly string[], given: ReadonlyMap<string, number> = new Map()): ReadonlyMap<string, number> {
-  const isOnCpu = (name: string) => name.startsWith('cpu:');
-  const share = (cpuMemoryBytes() * 0.9) / names.filter(isOnCpu).length;
-  return new Map(names.flatMap((name) => (given.has(name) || isOnCpu(name) ? [[name, given.get(name) ?? share] as const] : [])));
+/**
+ * Bytes by device: as given, else for CPUs an equal share of this machine's memory, of which a tenth is left to the host, and for GPUs nearly all of the card's.
+ * `cards` has the bytes of cards by their number; one that is not there says itself when it is full.
+ */
+export function budgetsOf(names: readonly string[], given: ReadonlyMap<string, number> = new Map(), cards: ReadonlyMap<number, number> = new Map()): ReadonlyMap<string, number> {
+  const share = (cpuMemoryBytes() * 0.9) / names.filter((name) => name.startsWith('cpu:')).length;
+  const usual = (name: string): number | undefined => {
+    if (name.startsWith('cpu:')) return share;
+    const card = cards.get(Number(name.split(':')[1]));
+    return card === undefined ? undefined : card * usableShare;
+  };
+  return new Map(names.flatMap((name) => {
+    const bytes = given.get(name) ?? usual(name);
+    return bytes === undefined ? [] : [[name, bytes] as const];
+  }));
 }
 
 /** Bytes that devices on the CPU may use: the machine's memory, or less where a container says so. */

@@ -1,6 +1,7 @@
 // A device on which programs of equal keys are one session: a model that is loaded twice, placed in two ways, holds its weights once.
 // Whoever frees such a session frees it for all: values that hold one are counted by exec/lifetime.ts. Knows no model.
 import type { Device, Program, Session } from './device.ts';
+import { forward } from './forward.ts';
 import type { Port } from './move.ts';
 
 /** Programs without a key are loaded as often as they are asked for. A load that fails is tried again by the next who asks. */
@@ -22,20 +23,5 @@ export function sharing(device: Device & Port): Device & Port {
     return loading;
   }
 
-  return {
-    name: device.name,
-    ...(device.budgetBytes === undefined ? {} : { budgetBytes: device.budgetBytes }),
-    ...(device.keeps16Bit === undefined ? {} : { keeps16Bit: device.keeps16Bit }),
-    get epoch() { return device.epoch; },
-    load,
-    send: (...call) => device.send(...call),
-    accept: (tensor) => device.accept(tensor),
-    run: (...call) => device.run(...call),
-    write: (tensor) => device.write(tensor),
-    read: (...call) => device.read(...call),
-    free: (held) => device.free(held),
-    stats: () => device.stats(),
-    holds: (held) => device.holds(held),
-    close: () => device.close(),
-  };
+  return Object.assign(forward(device), { load });
 }

@@ -145,7 +145,9 @@ async function systemStats({ environment, argv }: Site): Promise<object> {
       budget_bytes: device.budgetBytes ?? null, resident_bytes: stats?.memory?.resident ?? null, handle_bytes: stats?.handles.bytes ?? null,
       sessions: stats?.sessions ?? null, runs: stats?.runs ?? null, restarts: stats?.restarts ?? null, threads: stats?.threads ?? null, backend: stats?.backend ?? null,
     };
-    return { name, type, index: type === 'cpu' ? null : Number(name.split(':')[1] ?? 0), vram_total: ram.total, vram_free: ram.free, torch_vram_total: ram.total, torch_vram_free: ram.free, bagelgraph: own };
+    // of a card that does not tell, clients must not be told the host's memory
+    const vram = type === 'cpu' ? ram : { total: stats?.card?.totalBytes ?? 0, free: stats?.card?.freeBytes ?? 0 };
+    return { name, type, index: type === 'cpu' ? null : Number(name.split(':')[1] ?? 0), vram_total: vram.total, vram_free: vram.free, torch_vram_total: vram.total, torch_vram_free: vram.free, bagelgraph: own };
   }));
   return {
     system: {
