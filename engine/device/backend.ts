@@ -1,9 +1,11 @@
 // What computes inside a worker process: ONNX Runtime through its Node binding, or through our add-on. Knows no messages' order and no host.
-import type { Answers, Call } from './protocol.ts';
+import type { Answers, Call, Freed } from './protocol.ts';
 
 export interface Backend {
   /** Works one call; the next is made when this one has ended. */
   answerTo(call: Call): Promise<Answers[keyof Answers]>;
+  /** Numbers it does not know are ignored. */
+  free(freed: Freed): Promise<void>;
   /** Ends the run under way after the node it is at: its answer is rejected. Absent where a run cannot be stopped. */
   terminate?(): void;
 }

@@ -6,7 +6,7 @@ import type { Provider, WorkerOptions } from './backend.ts';
 import { cudaLibraryPath } from './cuda.ts';
 import { DeviceError } from './errors.ts';
 import { forgetWorker, recordWorker } from './orphans.ts';
-import type { Answers, Call, FromHost, FromWorker } from './protocol.ts';
+import type { Answers, Call, Freed, FromHost, FromWorker } from './protocol.ts';
 import { Staging } from './staging.ts';
 
 /** Why a connection ended, in words: `worker 4711 ended by SIGKILL`. */
@@ -77,12 +77,12 @@ export class Connection {
   get loss(): Loss | undefined { return this.#loss; }
 
   /** Sends a call; calls are answered in the order they are sent. Rejects with the worker's message, with Cancelled, or when the worker ends. */
-  send<C extends Call>(call: C): { readonly id: number; readonly answer: Promise<Answers[C['call']]> } {
+  send<C extends Call>(call: C, freed?: Freed): { readonly id: number; readonly answer: Promise<Answers[C['call']]> } {
     const id = this.#nextId++;
     const answer = new Promise<Answers[C['call']]>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
     });
-    this.#post({ ...call, id });
+    this.#post({ ...call, id, ...(freed === undefined ? {} : { freed }) });
     return { id, answer };
   }
 

@@ -11,7 +11,7 @@ import { Ledger, named } from './ledger.ts';
 import { defaultBackend } from './native.ts';
 import { endOrphanWorkers } from './orphans.ts';
 import { processMemory } from './process-memory.ts';
-import { allRows, fetchAs, type Answers, type Call, type FreeCall, type LoadCall, type ReadCall, type RunCall, type WireTensor, type WriteCall } from './protocol.ts';
+import { allRows, fetchAs, type Answers, type Call, type FreeCall, type Freed, type LoadCall, type ReadCall, type RunCall, type WireTensor, type WriteCall } from './protocol.ts';
 import { discard, receiveTensor, removeOrphanFiles } from './staging.ts';
 import { rowsShape } from './store.ts';
 
@@ -63,6 +63,10 @@ export class ProcessDevice implements Device {
   #isClosed = false;
   /** Calls that have begun and not ended: they keep the host process alive. */
   #active = 0;
+  /** Calls made so far. */
+  #calls = 0;
+  /** What is freed and not told yet, with the number of calls that were made before and may still use it. */
+  #freed: (Freed & { readonly after: number })[] = [];
   /** Settles when every earlier call has been sent: they may wait for a worker to start, and must not overtake each other. */
   #outbox: Promise<unknown> = Promise.resolve();
 
@@ -127,9 +131,20 @@ export class ProcessDevice implements Device {
     const { handles, sessions } = this.#ledger.remove(held);
     for (const id of sessions) this.#edges.delete(id);
     if (handles.length + sessions.length === 0 || this.#isClosed) return;
+    // told with the next call, or alone where none follows at once; not waited for: a busy worker would hold up its host
+    this.#freed.push({ handles, sessions, after: this.#calls });
     const epoch = this.#ledger.epoch;
-    // sent in order behind the calls that use them, but not waited for: a busy worker would hold up its host
-    this.#call({ what: 'free', epoch }, (): FreeCall => ({ call: 'free', handles, sessions })).catch(() => undefined);
+    setImmediate(() => {
+      if (this.#freed.length > 0 && epoch === this.#ledger.epoch && !this.#isClosed) this.#call({ what: 'free', epoch }, (): FreeCall => ({ call: 'free' })).catch(() => undefined);
+    });
+  }
+
+  /** What no call before the one numbered `call` still uses. */
+  #takeFreed(call: number): Freed | undefined {
+    const taken = this.#freed.filter(({ after }) => after < call);
+    if (taken.length === 0) return undefined;
+    this.#freed = this.#freed.filter(({ after }) => after >= call);
+    return { handles: taken.flatMap(({ handles }) => handles), sessions: taken.flatMap(({ sessions }) => sessions) };
   }
 
   async stats(): Promise<DeviceStats> {
@@ -157,6 +172,7 @@ export class ProcessDevice implements Device {
     this.#connection = new Connection(this.#worker, () => {
       this.#connection = undefined;
       this.#edges.clear();
+      this.#freed = [];
       this.#ledger.nextEpoch();
     });
     return this.#connection;
@@ -166,9 +182,10 @@ export class ProcessDevice implements Device {
   async #call<C extends Call>(options: CallOptions, build: (connection: Connection) => C): Promise<Answers[C['call']]> {
     if (this.#isClosed) throw new DeviceError(`device ${this.name}, ${options.what}: the device was closed`);
     this.#active++;
+    const number = ++this.#calls;
     this.#connection?.holdHostOpen(true);
     try {
-      const sending = this.#outbox.then(() => this.#send(options, build));
+      const sending = this.#outbox.then(() => this.#send(number, options, build));
       this.#outbox = sending.catch(() => undefined);
       const { connection, epoch, id, answer } = await sending;
       return await this.#answer(options, connection, epoch, id, answer);
@@ -177,14 +194,15 @@ export class ProcessDevice implements Device {
     }
   }
 
-  async #send<C extends Call>({ what, epoch = this.epoch, signal }: CallOptions, build: (connection: Connection) => C): Promise<Sent<C>> {
+  async #send<C extends Call>(number: number, { what, epoch = this.epoch, signal }: CallOptions, build: (connection: Connection) => C): Promise<Sent<C>> {
     const where = `device ${this.name}, ${what}`;
     if (signal?.aborted) throw new AbortError(where, signal);
     if (epoch !== this.epoch) throw new DeviceLostError(this.name, epoch, `${where}: the worker that held its values was lost before it began; make them again`);
     const connection = this.#connect();
     connection.holdHostOpen(true);
     await connection.ready.catch((error: Error) => { throw new DeviceLostError(this.name, epoch, `${where}: ${error.message}`); });
-    return { connection, epoch, ...connection.send(named(where, () => build(connection))) };
+    const call = named(where, () => build(connection));
+    return { connection, epoch, ...connection.send(call, this.#takeFreed(number)) };
   }
 
   async #answer<T>({ what, signal, details, undo }: CallOptions, connection: Connection, epoch: number, id: number, answer: Promise<T>): Promise<T> {
@@ -292,7 +310,7 @@ function forgetRun(fetched: Uint32Array): (connection: Connection, answer: Answe
   return (connection, answer) => {
     for (const output of answer) if (output?.data !== undefined) discard(output.data);
     const handles = fetchedHandles(fetched);
-    if (connection.loss === undefined && handles.length > 0) connection.send({ call: 'free', handles, sessions: [] }).answer.catch(() => undefined);
+    if (connection.loss === undefined && handles.length > 0) connection.send({ call: 'free' }, { handles, sessions: [] }).answer.catch(() => undefined);
   };
 }
 

@@ -25,10 +25,14 @@ export interface RunCall {
 }
 export interface WriteCall { readonly call: 'write'; readonly handle: number; readonly dtype: DType; readonly shape: Shape; readonly data?: Payload }
 export interface ReadCall { readonly call: 'read'; readonly handle: number; readonly rows?: number }
-export interface FreeCall { readonly call: 'free'; readonly handles: readonly number[]; readonly sessions: readonly number[] }
+/** Does nothing but bring what is freed, when no other call follows. */
+export interface FreeCall { readonly call: 'free' }
 
 export type Call = LoadCall | RunCall | WriteCall | ReadCall | FreeCall;
-export type FromHost = (Call & { readonly id: number }) | { readonly call: 'cancel'; readonly id: number };
+/** Handles and sessions that nobody uses any more. They ride with the next call and are gone before it is worked, even where it is cancelled. */
+export interface Freed { readonly handles: readonly number[]; readonly sessions: readonly number[] }
+export type SentCall = Call & { readonly id: number; readonly freed?: Freed };
+export type FromHost = SentCall | { readonly call: 'cancel'; readonly id: number };
 
 /** An input or output of a program; a side that is known only at run time has a name. */
 export interface Edge { readonly name: string; readonly dtype: DType; readonly dims: readonly (number | string)[] }

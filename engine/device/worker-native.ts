@@ -14,7 +14,7 @@ export function nativeBackend({ provider, index, threads, memoryLimitBytes }: Wo
   } catch (error) {
     throw new Error(`${provider}:${index} cannot be used: ${(error as Error).message.trim()}${provider === 'cpu' ? '' : '; bagelgraph devices says what is missing'}`, { cause: error });
   }
-  return { answerTo: (call) => answerTo(device, staging, call), terminate: () => device.terminate() };
+  return { answerTo: (call) => answerTo(device, staging, call), free: ({ handles, sessions }) => device.free(handles, sessions), terminate: () => device.terminate() };
 }
 
 async function answerTo(device: NativeDevice, staging: Staging, call: Call): Promise<Answers[keyof Answers]> {
@@ -29,9 +29,7 @@ async function answerTo(device: NativeDevice, staging: Staging, call: Call): Pro
       await device.write(call.handle, call.dtype, call.shape, ...(call.data === undefined ? [] : [dataOf(call.data)]));
       return null;
     case 'read': return wire(await device.read(call.handle, call.rows, staging.paths()));
-    case 'free':
-      await device.free(call.handles, call.sessions);
-      return null;
+    case 'free': return null;
   }
 }
 

@@ -4,7 +4,7 @@ import { arrayFor, type DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Backend, WorkerOptions } from './backend.ts';
 import type { ProgramOptions } from './device.ts';
-import { allRows, fetchAs, type Answers, type Call, type Edge, type LoadCall, type RunCall, type WriteCall } from './protocol.ts';
+import { allRows, fetchAs, type Answers, type Call, type Edge, type Freed, type LoadCall, type RunCall, type WriteCall } from './protocol.ts';
 import { receive, receiveTensor, type Staging } from './staging.ts';
 import { TensorStore } from './store.ts';
 
@@ -33,7 +33,7 @@ export class NodeBackend implements Backend {
       case 'run': return this.#run(call);
       case 'write': return this.#write(call);
       case 'read': return this.#staging.stageTensor(this.#store.view(call.handle, call.rows));
-      case 'free': return this.#free(call.handles, call.sessions);
+      case 'free': return null;
     }
   }
 
@@ -82,7 +82,7 @@ export class NodeBackend implements Backend {
     return null;
   }
 
-  async #free(handles: readonly number[], ids: readonly number[]): Promise<null> {
+  async free({ handles, sessions: ids }: Freed): Promise<void> {
     for (const id of handles) {
       const tensor = this.#store.remove(id);
       if (tensor !== undefined && tensor.data.byteLength > releaseBytes) release(tensor);
@@ -92,7 +92,6 @@ export class NodeBackend implements Backend {
       this.#sessions.delete(id);
       await loaded?.session.release();
     }
-    return null;
   }
 }
 

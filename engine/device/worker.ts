@@ -2,12 +2,12 @@
 // Calls are worked one at a time in the order they came; it ends when its host is gone.
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Backend, WorkerOptions } from './backend.ts';
-import type { Call, FromHost, FromWorker } from './protocol.ts';
+import type { FromHost, FromWorker, SentCall } from './protocol.ts';
 import { Staging } from './staging.ts';
 
 const options = JSON.parse(process.argv[2]!) as WorkerOptions;
 const staging = new Staging(options.hostPid, options.tag, 'worker');
-const queue: (Call & { readonly id: number })[] = [];
+const queue: SentCall[] = [];
 const cancelled = new Set<number>();
 let isWorking = false;
 /** The call that has begun. */
@@ -26,6 +26,7 @@ async function work(): Promise<void> {
     // a turn of the event loop, so that a cancellation or the host's end that waits in the channel is seen before a long call begins
     current = id;
     await turn();
+    if (call.freed !== undefined) await backend.free(call.freed).catch((error: unknown) => { process.stderr.write(`${(error as Error).message}\n`); });
     send(cancelled.has(id) ? { id, error: 'cancelled', cancelled: true } : await answerTo(call));
     cancelled.delete(id);
     current = undefined;
@@ -33,7 +34,7 @@ async function work(): Promise<void> {
   isWorking = false;
 }
 
-async function answerTo(call: Call & { readonly id: number }): Promise<FromWorker> {
+async function answerTo(call: SentCall): Promise<FromWorker> {
   const { id } = call;
   try {
     return { id, answer: await backend.answerTo(call) };

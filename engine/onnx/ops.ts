@@ -80,6 +80,12 @@ export class Ops {
     return value;
   }
 
+  /** Products with it go through codes and scales. */
+  isQuantized(weight: Parameter): boolean {
+    const stored = this.#state.stored(weight);
+    return 'bits' in stored || 'codes' in stored;
+  }
+
   constant(value: Tensor, hint = 'constant'): Expr {
     const name = this.#unique(`${this.#scope}/${hint}`);
     this.#state.constants.set(name, value);

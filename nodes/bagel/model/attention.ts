@@ -42,20 +42,21 @@ function groupQueries(op: Ops, q: Expr, { heads, kvHeads, headDim }: AttentionSh
   return op.transpose(op.reshape(q, [q.dims[0]!, kvHeads, (heads / kvHeads) * headDim]), [1, 0, 2]);
 }
 
-/** One query row: the logits of cached and new rows are joined, never the keys, so the cache is read once and not copied. */
-function attendOne(op: Ops, q: Expr, past: KeysValues, fresh: KeysValues, shape: AttentionShape): Expr {
-  const { heads, kvHeads, headDim } = shape;
+/** One query row: the logits of cached and new rows are joined, never the keys, so the cache is read once and not copied. Few operators: each costs more than its numbers. */
+function attendOne(op: Ops, q: Expr, past: KeysValues, fresh: KeysValues, { heads, kvHeads, headDim }: AttentionShape): Expr {
   const group = heads / kvHeads;
+  const scale = 1 / Math.sqrt(headDim);
+  const groups = Array.from({ length: kvHeads }, () => group);
+  const queries = op.split(op.reshape(q, [heads, headDim]), groups, 0); // [group, headDim] each
+  const old = op.concat(queries.map((one, head) => op.matmul(one, past.keys[head]!, { transposeB: true, scale })), 0); // [heads, past]
+  const keys = op.unsqueeze(op.concat(fresh.keys, 0), 1); // [kvHeads, 1, headDim]
+  const now = op.reshape(op.matmul(op.reshape(q, [kvHeads, group, headDim]), keys, { transposeB: true, scale }), [heads, 1]);
   const lengths = op.concat([op.lengthOf(past.keys[0]!, 0), op.ints([1])], 0);
-  const byHead = op.split(op.reshape(q, [kvHeads, group, headDim]), Array.from({ length: kvHeads }, () => 1), 0);
-  const outputs = byHead.map((one, head) => {
-    const query = op.reshape(one, [group, headDim]);
-    const logits = (keys: Expr) => op.matmul(query, keys, { transposeB: true, scale: 1 / Math.sqrt(headDim) });
-    const weights = op.softmax(op.concat([logits(past.keys[head]!), logits(fresh.keys[head]!)], 1)); // [group, past + 1]
-    const [old, now] = op.splitAt(weights, lengths, ['past', 'one'], 1) as [Expr, Expr];
-    return op.add(op.matmul(old, past.values[head]!), op.matmul(now, fresh.values[head]!)); // [group, headDim]
-  });
-  return op.reshape(op.concat(outputs, 0), ['rows', heads * headDim]);
+  const [oldWeights, nowWeights] = op.splitAt(op.softmax(op.concat([old, now], 1)), lengths, ['past', 'one'], 1) as [Expr, Expr];
+  const read = op.concat(op.split(oldWeights, groups, 0).map((one, head) => op.matmul(one, past.values[head]!)), 0); // [heads, headDim]
+  const values = op.unsqueeze(op.concat(fresh.values, 0), 1); // [kvHeads, 1, headDim]
+  const added = op.mul(op.reshape(nowWeights, [kvHeads, group, 1]), values); // [kvHeads, group, headDim]
+  return op.reshape(op.add(read, op.reshape(added, [heads, headDim])), ['rows', heads * headDim]);
 }
 
 /** Runs `attendBlock` over blocks of query rows, of which each makes at most `blockLogits` logits, and joins what it gives. `axis` is that of the rows. */

@@ -21,6 +21,8 @@ export interface Rows {
 }
 
 type Angles = ReturnType<typeof rotaryAngles>;
+/** Understanding or generation. */
+type Expert = 'und' | 'gen';
 
 class Mlp extends Module {
   readonly gate_proj: Linear;
@@ -70,33 +72,22 @@ class Attention extends Module {
     this.k_norm_moe_gen = new RmsNorm(headDim, rmsEps);
   }
 
-  forward(op: Ops, x: Rows, past: KeysValues, angles: Angles, mode: AttentionMode): Rows & { readonly fresh: KeysValues } {
+  /** One expert's rows: queries and keys normalised and not yet rotated, and values, each [rows, heads or kvHeads, headDim]. */
+  project(op: Ops, x: Expr, expert: Expert): readonly [Expr, Expr, Expr] {
     const { heads, kvHeads, headDim } = this.#shape;
-    const project = (und: Linear, gen: Linear, count: number, norms?: readonly [RmsNorm, RmsNorm]): Expr => {
-      const one = (layer: Linear, norm: RmsNorm | undefined, rows: Expr) => {
-        const split = op.reshape(op.call(layer, rows), [rows.dims[0]!, count, headDim]); // [rows, count, headDim]
-        return norm === undefined ? split : op.call(norm, split);
-      };
-      const read = one(und, norms?.[0], x.und);
-      return x.gen === undefined ? read : op.concat([read, one(gen, norms?.[1], x.gen)], 0); // [rows, count, headDim]
-    };
-    const q = rotate(op, project(this.q_proj, this.q_proj_moe_gen, heads, [this.q_norm, this.q_norm_moe_gen]), angles);
-    const k = rotate(op, project(this.k_proj, this.k_proj_moe_gen, kvHeads, [this.k_norm, this.k_norm_moe_gen]), angles);
-    const v = project(this.v_proj, this.v_proj_moe_gen, kvHeads);
-    const fresh = { keys: splitHeads(op, k, kvHeads, headDim), values: splitHeads(op, v, kvHeads, headDim) };
-    const attended = attend(op, q, past, fresh, mode, this.#shape); // [rows, heads · headDim]
-    if (x.gen === undefined) return { und: op.call(this.o_proj, attended), fresh };
-    const lengths = op.concat([op.lengthOf(x.und, 0), op.lengthOf(x.gen, 0)], 0);
-    const [und, gen] = op.splitAt(attended, lengths, ['und', 'gen'], 0) as [Expr, Expr];
-    return { und: op.call(this.o_proj, und), gen: op.call(this.o_proj_moe_gen, gen), fresh };
+    const split = (layer: Linear, count: number) => op.reshape(op.call(layer, x), [x.dims[0]!, count, headDim]);
+    return expert === 'und'
+      ? [op.call(this.q_norm, split(this.q_proj, heads)), op.call(this.k_norm, split(this.k_proj, kvHeads)), split(this.v_proj, kvHeads)]
+      : [op.call(this.q_norm_moe_gen, split(this.q_proj_moe_gen, heads)), op.call(this.k_norm_moe_gen, split(this.k_proj_moe_gen, kvHeads)), split(this.v_proj_moe_gen, kvHeads)];
   }
-}
 
-/** One [rows, headDim] value a head. */
-function splitHeads(op: Ops, x: Expr, heads: number, headDim: number): Expr[] {
-  const rows = x.dims[0]!;
-  const byHead = op.transpose(op.reshape(x, [rows, heads, headDim]), [1, 0, 2]); // [heads, rows, headDim]
-  return op.split(byHead, Array.from({ length: heads }, () => 1), 0).map((one) => op.reshape(one, [rows, headDim]));
+  /** Rows of both experts look at each other and at the past: q, k, v as `project` gives them → [rows, heads · headDim] and the new rows to keep. */
+  forward(op: Ops, [q, k, v]: readonly [Expr, Expr, Expr], past: KeysValues, angles: Angles, mode: AttentionMode): { readonly attended: Expr; readonly fresh: KeysValues } {
+    const { kvHeads, headDim } = this.#shape;
+    const byHead = (rows: Expr) => op.split(rows, Array.from({ length: kvHeads }, () => headDim), 1); // [rows, headDim] each
+    const fresh = { keys: byHead(rotate(op, k, angles)), values: byHead(op.reshape(v, [v.dims[0]!, kvHeads * headDim])) };
+    return { attended: attend(op, rotate(op, q, angles), past, fresh, mode, this.#shape), fresh };
+  }
 }
 
 export class DecoderLayer extends Module {
@@ -120,15 +111,39 @@ export class DecoderLayer extends Module {
   }
 
   forward(op: Ops, x: Rows, past: KeysValues, angles: Angles, mode: AttentionMode): Rows & { readonly fresh: KeysValues } {
-    const normal = { und: op.call(this.input_layernorm, x.und), ...(x.gen === undefined ? {} : { gen: op.call(this.input_layernorm_moe_gen, x.gen) }) };
-    const attended = op.call(this.self_attn, normal, past, angles, mode);
-    const middle = { und: op.add(x.und, attended.und), ...(x.gen === undefined ? {} : { gen: op.add(x.gen, attended.gen!) }) };
-    return {
-      und: op.add(middle.und, op.call(this.mlp, op.call(this.post_attention_layernorm, middle.und))),
-      ...(middle.gen === undefined ? {} : { gen: op.add(middle.gen, op.call(this.mlp_moe_gen, op.call(this.post_attention_layernorm_moe_gen, middle.gen))) }),
-      fresh: attended.fresh,
-    };
+    const und = this.self_attn.project(op, op.call(this.input_layernorm, x.und), 'und');
+    if (x.gen === undefined) {
+      const { attended, fresh } = op.call(this.self_attn, und, past, angles, mode);
+      return { und: this.#finish(op, x.und, attended, 'und'), fresh };
+    }
+    const gen = this.#ifAny(op, x.gen, (o, rows) => this.self_attn.project(o, o.call(this.input_layernorm_moe_gen, rows), 'gen'), (o) => und.map(({ dims }) => noRows(o, dims)));
+    const joined = und.map((rows, i) => op.concat([rows, gen[i]!], 0)) as [Expr, Expr, Expr];
+    const { attended, fresh } = op.call(this.self_attn, joined, past, angles, mode);
+    const lengths = op.concat([op.lengthOf(x.und, 0), op.lengthOf(x.gen, 0)], 0);
+    const [undRows, genRows] = op.splitAt(attended, lengths, ['und', 'gen'], 0) as [Expr, Expr];
+    const [genOut] = this.#ifAny(op, x.gen, (o, rows) => [this.#finish(o, rows, genRows, 'gen')], (o, rows) => [o.identity(rows)]);
+    return { und: this.#finish(op, x.und, undRows, 'und'), gen: genOut!, fresh };
   }
+
+  /** What follows attention, for one expert's rows. */
+  #finish(op: Ops, x: Expr, attended: Expr, expert: Expert): Expr {
+    const [project, norm, mlp] = expert === 'und'
+      ? [this.self_attn.o_proj, this.post_attention_layernorm, this.mlp] as const
+      : [this.self_attn.o_proj_moe_gen, this.post_attention_layernorm_moe_gen, this.mlp_moe_gen] as const;
+    const middle = op.add(x, op.call(project, attended));
+    return op.add(middle, op.call(mlp, op.call(norm, middle)));
+  }
+
+  /** Rows of the generation expert are missing whenever words are read or written, and a quantised product has many small operators around it. Not of
+   *  weights that are expanded at load: inside an If they are kept twice (measured). */
+  #ifAny(op: Ops, rows: Expr, some: (op: Ops, rows: Expr) => readonly Expr[], none: (op: Ops, rows: Expr) => readonly Expr[]): readonly Expr[] {
+    if (!op.isQuantized(this.mlp_moe_gen.up_proj.weight)) return some(op, rows);
+    return op.if(op.greater(op.lengthOf(rows, 0), op.ints([0])), (o) => some(o, rows), (o) => none(o, rows));
+  }
+}
+
+function noRows(op: Ops, [, ...dims]: Expr['dims']): Expr {
+  return op.expand(op.scalar(0), op.ints([0, ...dims.map(Number)]), [0, ...dims]);
 }
 
 /** The layers from `first` up to `end`, bound to their checkpoint keys. */
