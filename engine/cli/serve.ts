@@ -38,7 +38,7 @@ const options: Record<string, CommandOption> = {
   ...stateOptions,
   ...openAiOptions,
   ...webhookOptions,
-  concurrency: text('N', 'prompts of different clients that run at once (default: one a device)'),
+  concurrency: text('N', 'prompts that run at once (default: one a device); of a client that follows ComfyUI\'s messages one after another'),
   'cache-classic': flag('keep the results of the last prompt only'),
   'cache-lru': text('N', 'keep the results of N nodes; 0 = classic'),
   'cache-none': flag('keep no results'),

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { nodes, serve, type Answer, type TestServer } from './harness.ts';
 
 const busy = nodes({ 1: ['Work', { steps: 1000, stepMs: 10 }], 2: ['PreviewAny', { source: ['1', 0] }] });
@@ -71,7 +71,7 @@ test('free drops what was kept', async () => {
   expect(await cached()).toEqual([]);
 });
 
-test('with concurrency, prompts of different clients overlap, those of one do not; an empty interrupt stops all', async () => {
+test('with concurrency, prompts of different clients overlap, those of one that follows ComfyUI\'s messages do not; an empty interrupt stops all', async () => {
   const server = await serve({ concurrency: 2, cache: { policy: 'none' } });
   const [a, b] = [await server.connect('a'), await server.connect('b')];
   const firstA = await server.prompt(busy, { client_id: 'a' });
@@ -89,4 +89,23 @@ test('with concurrency, prompts of different clients overlap, those of one do no
   await server.post('/free', { free_memory: true });
   const last = await server.prompt(quick(1), { client_id: 'a' });
   await a.end(last.body.prompt_id);
+});
+
+const runningIds = async (server: TestServer): Promise<string[]> => (await server.json('/queue') as Answer).queue_running.map((item: Answer) => item[1]);
+
+test.each([['without a socket', undefined], ['that takes run events', { run_events: true }]])('a client %s has its prompts spread over what is free, in their order; others come before its next', async (_title, features) => {
+  const server = await serve({ concurrency: 3, cache: { policy: 'none' } });
+  if (features !== undefined) await server.connect('a', features);
+  for (const id of ['a1', 'a2', 'a3', 'a4', 'a5']) await server.prompt(busy, { client_id: 'a', prompt_id: id });
+  await vi.waitFor(async () => expect(await runningIds(server)).toEqual(['a1', 'a2', 'a3']));
+  for (const id of ['b1', 'b2']) await server.prompt(busy, { client_id: 'b', prompt_id: id });
+  await server.post('/interrupt', { prompt_id: 'a2' });
+  await vi.waitFor(async () => expect(await runningIds(server)).toEqual(['a1', 'a3', 'b1'])); // b has none running
+  await server.post('/interrupt', { prompt_id: 'a3' });
+  await vi.waitFor(async () => expect(await runningIds(server)).toEqual(['a1', 'b1', 'a4'])); // one each: the earlier
+  await server.post('/interrupt', { prompt_id: 'a1' });
+  await vi.waitFor(async () => expect(await runningIds(server)).toEqual(['b1', 'a4', 'a5']));
+  await server.post('/queue', { clear: true });
+  await server.post('/interrupt', '');
+  await vi.waitFor(async () => expect(await runningIds(server)).toEqual([]));
 });

@@ -21,8 +21,10 @@ export interface QueuedPrompt {
 }
 
 export interface PromptQueueOptions {
-  /** How many run at once; prompts of one client, who follows what runs, never do. Those of nobody may. */
+  /** How many run at once. */
   readonly concurrency: number;
+  /** False: this client takes whatever it is told to be about one prompt, so its prompts run one after another. Default: true. */
+  tellsApart?(clientId: string): boolean;
   readonly isPaused?: boolean;
   /** A prompt has left those that wait and will run once `saved` has resolved. */
   starting(prompt: QueuedPrompt): void;
@@ -145,7 +147,7 @@ export class PromptQueue {
   #startNext(ended?: QueuedPrompt): void {
     const starting: QueuedPrompt[] = [];
     while (!this.#isStopped && !this.#isPaused && this.#running.size < this.#options.concurrency) {
-      const index = this.#pending.findIndex(({ clientId }) => clientId === undefined || ![...this.#running].some((other) => other.clientId === clientId));
+      const index = this.#next();
       if (index < 0) break;
       const prompt = this.#pending.splice(index, 1)[0]!;
       this.#running.add(prompt);
@@ -153,6 +155,21 @@ export class PromptQueue {
       starting.push(prompt);
     }
     if (ended !== undefined || starting.length > 0) void this.#go(ended, starting);
+  }
+
+  /** The first of a client of whom fewest run, so that who has many waiting takes only what others leave. -1 where none may start. */
+  #next(): number {
+    const counts = new Map<string, number>();
+    for (const { clientId } of this.#running) if (clientId !== undefined) counts.set(clientId, (counts.get(clientId) ?? 0) + 1);
+    const held = new Set([...counts.keys()].filter((clientId) => this.#options.tellsApart?.(clientId) === false));
+    let [best, least] = [-1, Infinity];
+    for (const [index, { clientId }] of this.#pending.entries()) {
+      const running = clientId === undefined ? 0 : counts.get(clientId) ?? 0;
+      if (running >= least || (clientId !== undefined && held.has(clientId))) continue;
+      [best, least] = [index, running];
+      if (running === 0) break;
+    }
+    return best;
   }
 
   async #go(ended: QueuedPrompt | undefined, starting: readonly QueuedPrompt[]): Promise<void> {

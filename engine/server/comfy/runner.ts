@@ -55,6 +55,8 @@ export class PromptRunner {
     this.#options = options;
     this.queue = new PromptQueue({
       concurrency: options.concurrency, isPaused: store.isPaused,
+      // ComfyUI's own messages and previews are read as being about the prompt that runs; who only asks over HTTP, or takes run events, goes by ids
+      tellsApart: (clientId) => clients.get(clientId)?.takesRunEvents ?? true,
       starting: (prompt) => {
         store.start(prompt.promptId, Date.now());
         this.#runs.set(prompt, { stop: new AbortController(), isPutBack: false });
