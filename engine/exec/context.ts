@@ -137,6 +137,13 @@ export class CallContext implements NodeContext {
     this.signal.throwIfAborted();
   }
 
+  async send(value: number, max: number, picture: Image): Promise<void> {
+    this.signal.throwIfAborted();
+    this.#send({ kind: 'progress', value, max, preview: picture, isWhole: true });
+    await this.#run.turn.give();
+    this.signal.throwIfAborted();
+  }
+
   close(): void {
     this.#isOpen = false;
   }

@@ -51,7 +51,7 @@ export type NodeBody =
   | { readonly kind: 'begun'; readonly type: string; readonly title: string; readonly device: string; readonly seed?: bigint }
   /** It starts again (2, 3, …) because lazy inputs it had asked for are there. */
   | { readonly kind: 'attempt'; readonly attempt: number }
-  | { readonly kind: 'progress'; readonly value: number; readonly max: number; readonly preview?: Image }
+  | { readonly kind: 'progress'; readonly value: number; readonly max: number; readonly preview?: Image; /** The preview is a result: it is sent whole and lossless. */ readonly isWhole?: true }
   | { readonly kind: 'text'; readonly delta: string }
   | { readonly kind: 'notice'; readonly message: string }
   /** One of its calls replaced itself by nodes. */

@@ -188,6 +188,8 @@ export interface NodeContext {
   count(name: string, by?: number): void;
   /** Reports progress; a preview is computed only if someone looks. Await it. Throws when the run was cancelled. */
   progress(value: number, max: number, preview?: () => Promise<Image>): Promise<void>;
+  /** Reports progress with a picture that whoever looks gets whole and lossless: a result rather than a preview. */
+  send(value: number, max: number, picture: Image): Promise<void>;
 }
 
 /** True, or the reason why not. */

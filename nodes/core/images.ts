@@ -107,7 +107,7 @@ export const RebatchImages = defineNode({
 });
 
 /** One picture of a batch, without a copy. */
-function single(image: Image, index: number): Image {
+export function single(image: Image, index: number): Image {
   const size = image.width * image.height * image.channels;
   return { ...image, batch: 1, data: image.data.subarray(index * size, (index + 1) * size) };
 }

@@ -1,10 +1,11 @@
-// SaveImage and PreviewImage: pictures as PNG files that carry the prompt and workflow which made them.
+// SaveImage and PreviewImage: pictures as PNG files that carry the prompt and workflow which made them; SaveImageWebsocket, which writes none.
 import { encodePng } from '../../engine/image/encode.ts';
 import { pixelsFromFloat } from '../../engine/image/pixels.ts';
 import type { Json } from '../../engine/formats/json.ts';
-import { defineNode, type Environment, type FolderKind, type Image, type NodeContext, type RequestMeta, type Type } from '../../engine/graph/node.ts';
+import { defineNode, volatile, type Environment, type FolderKind, type Image, type NodeContext, type RequestMeta, type Type } from '../../engine/graph/node.ts';
 import { IMAGE, STRING } from '../../engine/graph/types.ts';
 import { encodeJson } from '../../engine/formats/json.ts';
+import { single } from './images.ts';
 
 const PROMPT: Type<unknown> = { name: 'PROMPT' };
 const EXTRA_PNGINFO: Type<unknown> = { name: 'EXTRA_PNGINFO' };
@@ -48,6 +49,22 @@ export const PreviewImage = defineNode({
   output: true,
   async run({ images }, context) {
     await save(images, 'temp', previewPrefix, 1, context);
+    return [];
+  },
+});
+
+/** Pictures for a client that keeps no files: each goes whole over the socket of the client that asked for the run. */
+export const SaveImageWebsocket = defineNode({
+  type: 'SaveImageWebsocket',
+  title: 'Send Image (WebSocket)',
+  category: 'api/image',
+  description: 'Sends pictures as PNG over the WebSocket of the client that runs the workflow, and writes no file. A client without a socket gets nothing.',
+  inputs: { images: { type: IMAGE, ui: { tooltip: 'The pictures to send.' } } },
+  outputs: [],
+  output: true,
+  fingerprint: () => volatile,
+  async run({ images }, context) {
+    for (let index = 0; index < images.batch; index++) await context.send(index + 1, images.batch, single(images, index));
     return [];
   },
 });

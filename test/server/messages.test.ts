@@ -1,4 +1,7 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { expect, test } from 'vitest';
+import { decode } from '../../engine/image/decode.ts';
 import { line, nodes, serve, type TestClient, type TestServer } from './harness.ts';
 
 const chain = nodes({ 1: ['Numbers', { count: 2 }], 2: ['PreviewAny', { source: ['1', 0] }] });
@@ -98,6 +101,23 @@ test('progress with previews: metadata clients get the picture before progress, 
   const length = frame.readUInt32BE(4);
   expect(JSON.parse(frame.toString('utf8', 8, 8 + length))).toEqual({ node_id: '1', prompt_id: id, display_node_id: '1', parent_node_id: null, real_node_id: '1', image_type: 'image/jpeg' });
   expect(frame.subarray(8 + length, 11 + length)).toEqual(Buffer.from([0xff, 0xd8, 0xff]));
+});
+
+test('SaveImageWebsocket sends every picture whole as PNG, each time, and without previews too', async () => {
+  const server = await serve({ previewSide: 0 });
+  const prompt = nodes({ 1: ['EmptyImage', { width: 700, height: 300, batch_size: 2, color: 0xff8000 }], 2: ['SaveImageWebsocket', { images: ['1', 0] }] });
+  for (const [flags, kind, skip] of [[undefined, 1, () => 8], [{ supports_preview_metadata: true }, 4, (frame: Buffer) => 8 + frame.readUInt32BE(4)]] as const) {
+    const client = await server.connect('me', flags);
+    const { log } = await run(server, client, prompt);
+    expect(log.filter((text) => /^(binary|progress 2|executed)/.test(text)).toSorted()).toEqual([`binary ${kind}`, `binary ${kind}`, 'progress 2 1/2', 'progress 2 2/2']);
+    for (const frame of client.frames.filter((one): one is Buffer => one instanceof Buffer)) {
+      if (kind === 1) expect(frame.readUInt32BE(4)).toBe(2);
+      else expect(JSON.parse(frame.toString('utf8', 8, skip(frame)))).toMatchObject({ real_node_id: '2', image_type: 'image/png' });
+      const { width, height, data } = await decode(frame.subarray(skip(frame)));
+      expect([width, height, ...data.subarray(0, 3)]).toEqual([700, 300, 255, 128, 0]);
+    }
+  }
+  expect(await readdir(path.join(server.folder, 'output')).catch(() => [])).toEqual([]);
 });
 
 test('text of a node comes as it grows', async () => {

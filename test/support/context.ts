@@ -58,6 +58,7 @@ export async function testContext({ request, signal, device }: TestContextOption
     notice: (message) => void notices.push(message),
     count: () => {},
     progress: async () => {},
+    send: async () => {},
   };
   return { context, environment: { files, devices }, shown, notices, texts, folder };
 }

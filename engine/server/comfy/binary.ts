@@ -1,11 +1,12 @@
 // Binary frames of the WebSocket: pictures and texts while a prompt runs (comfy-contract §2).
 import { binaryFrames } from './protocol.ts';
 
-const jpeg = 1;
+const formats = { 'image/jpeg': 1, 'image/png': 2 } as const;
+export type PreviewType = keyof typeof formats;
 
-/** `[1][1 = JPEG][bytes]`, for clients that know no metadata. */
-export function previewFrame(bytes: Uint8Array): Buffer {
-  return Buffer.concat([words(binaryFrames.preview, jpeg), bytes]);
+/** `[1][1 = JPEG, 2 = PNG][bytes]`, for clients that know no metadata. */
+export function previewFrame(type: PreviewType, bytes: Uint8Array): Buffer {
+  return Buffer.concat([words(binaryFrames.preview, formats[type]), bytes]);
 }
 
 /** `[4][length][JSON][bytes]`. */

@@ -12,8 +12,8 @@ export interface MessagesOptions {
   /** Class of every node of the prompt, in its order. */
   readonly types: ReadonlyMap<string, string>;
   audience(): readonly Client[];
-  /** A preview as JPEG. */
-  encodePreview(image: NonNullable<Extract<RunEvent, { kind: 'progress' }>['preview']>): Promise<Uint8Array>;
+  /** A preview as JPEG; one that is a result whole, as PNG. */
+  encodePreview(image: NonNullable<Extract<RunEvent, { kind: 'progress' }>['preview']>, isWhole: boolean): Promise<Uint8Array>;
 }
 
 /** Where a prompt has no more nodes than this (those of expansions count when they begin), every change of progress_state is sent; else at most ten a second. */
@@ -127,32 +127,33 @@ export class PromptMessages {
   }
 
   #progress(event: Extract<RunEvent, { kind: 'progress' }>): void {
-    const { node, value, max, preview } = event;
+    const { node, value, max, preview, isWhole = false } = event;
     this.#states.progress(event, value, max);
     this.#sendStates();
     const frame = () => `{"type":"progress","data":{"value":${finite(value)},"max":${finite(max)},"prompt_id":${this.#id},"node":${JSON.stringify(node)}}}`;
     if (preview === undefined) this.#send(frame, true);
-    else this.#preview(event, preview, frame);
+    else this.#preview(event, preview, isWhole, frame);
   }
 
   /** Metadata clients get the picture before `progress`, the others after it. Later frames wait for the encoder. */
-  #preview(place: Place, image: NonNullable<Extract<RunEvent, { kind: 'progress' }>['preview']>, progress: () => string): void {
+  #preview(place: Place, image: NonNullable<Extract<RunEvent, { kind: 'progress' }>['preview']>, isWhole: boolean, progress: () => string): void {
     if (this.#options.audience().length === 0) return;
-    const encoded = this.#options.encodePreview(image).catch(() => undefined);
-    this.#after(encoded, (jpeg) => {
+    const encoded = this.#options.encodePreview(image, isWhole).catch(() => undefined);
+    const type = isWhole ? 'image/png' : 'image/jpeg';
+    this.#after(encoded, (bytes) => {
       const [withMetadata, plain] = split(this.#options.audience(), (client) => client.takesPreviewMetadata);
-      if (jpeg !== undefined && withMetadata.length > 0) {
+      if (bytes !== undefined && withMetadata.length > 0) {
         const metadata = encodeJson(jsonOf({
-          node_id: place.node, prompt_id: this.#options.promptId, display_node_id: place.display, parent_node_id: place.parent, real_node_id: place.real, image_type: 'image/jpeg',
+          node_id: place.node, prompt_id: this.#options.promptId, display_node_id: place.display, parent_node_id: place.parent, real_node_id: place.real, image_type: type,
         }));
-        const frame = previewFrameWithMetadata(metadata, jpeg);
-        for (const client of withMetadata) client.send(frame, true);
+        const frame = previewFrameWithMetadata(metadata, bytes);
+        for (const client of withMetadata) client.send(frame, !isWhole);
       }
       const text = progress();
       for (const client of [...withMetadata, ...plain]) client.send(text, true);
-      if (jpeg === undefined || plain.length === 0) return;
-      const frame = previewFrame(jpeg);
-      for (const client of plain) client.send(frame, true);
+      if (bytes === undefined || plain.length === 0) return;
+      const frame = previewFrame(type, bytes);
+      for (const client of plain) client.send(frame, !isWhole);
     });
   }
 

@@ -8,7 +8,7 @@ import { isJsonObject, type Json } from '../../formats/json.ts';
 import type { Job, NewJob, Store } from '../../store/store.ts';
 import { endingOf, endingWithError } from './endings.ts';
 import { PromptMessages } from './messages.ts';
-import { encodePreview } from './previews.ts';
+import { encodePreview, encodeWhole } from './previews.ts';
 import { PromptQueue, type QueuedPrompt, type Ready } from './queue.ts';
 import { readRequest, withNumber } from './requests.ts';
 import type { Clients } from './sockets.ts';
@@ -240,7 +240,7 @@ export class PromptRunner {
     return new PromptMessages({
       promptId, audience: () => clients.audience(clientId),
       types: new Map([...(ready?.checked.graph.nodes.values() ?? [])].map(({ id, type }) => [id, type])),
-      encodePreview: (image) => encodePreview(image, previewSide),
+      encodePreview: (image, isWhole) => (isWhole ? encodeWhole(image) : encodePreview(image, previewSide)),
     });
   }
 

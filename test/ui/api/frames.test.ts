@@ -12,7 +12,7 @@ test('a preview with its node', async () => {
 });
 
 test.each([
-  ['a preview without metadata', previewFrame(new Uint8Array([1, 2, 3]))],
+  ['a preview without metadata', previewFrame('image/jpeg', new Uint8Array([1, 2, 3]))],
   ['a text', textFrame('2', 'words')],
   ['nothing', new Uint8Array(0)],
   ['a length beyond the end', new Uint8Array([0, 0, 0, 4, 255, 255, 255, 255, 1])],
