@@ -1,4 +1,4 @@
-// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices|durable|torch|native]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
+// npm run bench [-- --keep] [--only pass|decode|codec|call|draw|nodes|serve|devices|durable|torch|native|import]: measures this machine and prints ratios. Nothing here is asserted: machines are noisy.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { benchCodec } from './codec.ts';
 import { benchDecode } from './decode.ts';
 import { benchDevices } from './devices.ts';
 import { benchDurable } from './durable.ts';
+import { benchImport } from './import.ts';
 import { median, peakMemory } from './measure.ts';
 import { benchNative } from './native.ts';
 import { benchNodes } from './nodes.ts';
@@ -36,7 +37,7 @@ async function benchDraw(): Promise<Row[]> {
   ];
 }
 
-const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe, durable: benchDurable, devices: benchDevices, torch: benchTorch, native: benchNative };
+const sections: Record<string, () => Promise<Row[]>> = { pass: benchPass, decode: benchDecode, codec: benchCodec, call: benchCall, draw: benchDraw, nodes: benchNodes, serve: benchServe, durable: benchDurable, devices: benchDevices, torch: benchTorch, native: benchNative, import: benchImport };
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const rows: Row[] = [];
 for (const [name, run] of Object.entries(sections)) if (only === undefined || only === name) rows.push(...(await run()));

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { bfloat16FromFloat32, float32FromBfloat16, float32FromFloat8, toFloat32 } from '../../engine/tensor/half.ts';
 import { readEntry, writeSafetensors } from '../../engine/tensor/safetensors.ts';
 import { float32, tensor, type Tensor } from '../../engine/tensor/tensor.ts';
+import type { Df11Layout } from '../../nodes/bagel/weights/df11.ts';
 import { openModelFolder } from '../../nodes/bagel/weights/folder.ts';
 
 export type Encoded = 'df11' | 'int8' | 'nf4' | 'fp8' | 'fp8 scaled';
@@ -88,6 +89,7 @@ function nearest(table: Float32Array, value: number): number {
 const df11Modules = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.o_proj', 'mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj',
   'self_attn.q_proj_moe_gen', 'self_attn.k_proj_moe_gen', 'self_attn.v_proj_moe_gen', 'self_attn.o_proj_moe_gen', 'mlp_moe_gen.gate_proj', 'mlp_moe_gen.up_proj', 'mlp_moe_gen.down_proj'];
 const [chunkBytes, threads] = [8, 16] as const;
+export const df11Layout: Df11Layout = { chunkBytes, blockBytes: chunkBytes * threads };
 
 /** A file a block, as the published model has them; blocks of 128 bytes, so that small models have several. */
 async function writeDf11(to: string, weights: ReadonlyMap<string, Tensor>, values: Map<string, Float32Array>): Promise<void> {
@@ -110,7 +112,8 @@ async function writeDf11(to: string, weights: ReadonlyMap<string, Tensor>, value
   await writeFile(path.join(to, 'config.json'), JSON.stringify({ ...config, dfloat11_config: { version: '0.5.0', threads_per_block: [threads], bytes_per_thread: chunkBytes, pattern_dict: patterns } }));
 }
 
-function encodeDf11(name: string, parts: readonly Uint16Array[]): Map<string, Tensor> {
+/** The pieces of one block of weights, as tensors; codes in `df11Layout`. */
+export function encodeDf11(name: string, parts: readonly Uint16Array[]): Map<string, Tensor> {
   const all = parts.flatMap((part) => [...part]);
   const codes = huffman(all.map((bits) => (bits >> 7) & 255));
   const bits: string[] = [];

@@ -2,13 +2,12 @@
 // in steps, so that neither memory nor messages grow with the weight. Runs on any thread.
 import { open, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { bfloat16FromFloat32, toFloat32 } from '../../../engine/tensor/half.ts';
 import { bytesView, sizeOf, tensor, type Tensor } from '../../../engine/tensor/tensor.ts';
 import { readRows, type EncodedTensor } from './encoding.ts';
 import { brokenWeight } from './errors.ts';
+import { kernels, widen } from './kernels.ts';
 import type { Placed, Storage } from './layout.ts';
-import { blocksIn, dequantizeBlocks, quantizeBlocks } from './quantize.ts';
-import { dequantizeChannels, quantizeChannels } from './quantize-channels.ts';
+import { blocksIn } from './quantize.ts';
 
 /** Rows `first` up to `end` of a weight, to be written to a file whose layout is given. */
 export interface ConvertJob {
@@ -94,7 +93,7 @@ function plainWriter({ pieces, source }: ConvertJob, handle: FileHandle): RowWri
     async write(rows, row) {
       const stored = narrow(rows, values.dtype);
       await writeAt(handle, bytesView(stored), values.offset + row * rowBytes);
-      return deviationOf(toFloat32(rows).data as Float32Array, toFloat32(stored).data as Float32Array);
+      return deviationOf(widen(rows).data as Float32Array, widen(stored).data as Float32Array);
     },
     finish: async () => undefined,
   };
@@ -103,8 +102,8 @@ function plainWriter({ pieces, source }: ConvertJob, handle: FileHandle): RowWri
 /** Bits are kept where the type stays. */
 function narrow(rows: Tensor, dtype: Placed['dtype']): Tensor {
   if (rows.dtype === dtype) return rows;
-  const wide = toFloat32(rows);
-  return dtype === 'bfloat16' ? tensor('bfloat16', rows.shape, bfloat16FromFloat32(wide.data as Float32Array)) : wide;
+  const wide = widen(rows);
+  return dtype === 'bfloat16' ? tensor('bfloat16', rows.shape, kernels().bfloat16FromFloat32(wide.data as Float32Array)) : wide;
 }
 
 function blockWriter({ pieces, source }: ConvertJob, format: Storage & { kind: 'blocks' }, handle: FileHandle): RowWriter {
@@ -113,12 +112,12 @@ function blockWriter({ pieces, source }: ConvertJob, format: Storage & { kind: '
   const blocks = blocksIn(inputs, format.block);
   return {
     async write(rows, row) {
-      const wide = toFloat32(rows).data as Float32Array;
+      const wide = widen(rows).data as Float32Array;
       const shape = [rows.shape[0]!, inputs] as const;
-      const made = quantizeBlocks(wide, shape, format);
+      const made = kernels().quantizeBlocks(wide, shape, format);
       await writeAt(handle, made.packed, values.offset + (row * blocks * format.block * format.bits) / 8);
       await writeAt(handle, bytesOfFloats(made.scales), scales.offset + row * blocks * 4);
-      return deviationOf(wide, dequantizeBlocks(made, shape, format));
+      return deviationOf(wide, kernels().dequantizeBlocks(made, shape, format));
     },
     finish: async () => undefined,
   };
@@ -132,12 +131,12 @@ function channelWriter({ pieces, source, first, end }: ConvertJob, handle: FileH
   const codes = new Uint8Array(inputs * width);
   return {
     async write(rows, row) {
-      const wide = toFloat32(rows).data as Float32Array;
+      const wide = widen(rows).data as Float32Array;
       const count = rows.shape[0]!;
-      const made = quantizeChannels(wide, [count, inputs]);
+      const made = kernels().quantizeChannels(wide, [count, inputs]);
       for (let i = 0; i < inputs; i++) codes.set(made.codes.subarray(i * count, (i + 1) * count), i * width + row - first);
       await writeAt(handle, bytesOfFloats(made.scales), scales.offset + row * 4);
-      return deviationOf(wide, dequantizeChannels(made, [count, inputs]));
+      return deviationOf(wide, kernels().dequantizeChannels(made, [count, inputs]));
     },
     async finish() {
       if (width === outputs) return writeAt(handle, codes, values.offset);

@@ -1,12 +1,12 @@
 // How a weight is stored in a file somebody else made, and reading rows of it. What is stored how, detect.ts finds out.
 // Encodings are plain values: they travel to other threads.
 import type { WeightRef } from '../../../engine/onnx/expr.ts';
-import { float32FromFloat8, toFloat32 } from '../../../engine/tensor/half.ts';
 import { readEntry } from '../../../engine/tensor/safetensors.ts';
 import { float32, sizeOf, tensor, type Tensor } from '../../../engine/tensor/tensor.ts';
-import { dequantizeInt8, dequantizeNested, dequantizeTable } from './bitsandbytes.ts';
-import { decodeDf11, df11Blocks, df11Overhang, type Df11Layout } from './df11.ts';
+import { dequantizeNested } from './bitsandbytes.ts';
+import { df11Blocks, df11Overhang, type Df11Layout } from './df11.ts';
 import { damagedWeight } from './errors.ts';
+import { kernels, widen } from './kernels.ts';
 
 export type Encoding =
   | { readonly kind: 'plain'; readonly values: WeightRef }
@@ -46,7 +46,7 @@ export async function readRows(one: EncodedTensor, first: number, end: number): 
     case 'fp8': return float32(shape, await readFloat8(encoding, one.shape, from, count, columns));
     case 'int8': {
       const [codes, largest] = await Promise.all([readPart(encoding.values, from, count), readPart(encoding.largest, first, end - first)]);
-      return float32(shape, dequantizeInt8(codes.data as Int8Array, toFloat32(largest).data as Float32Array, columns));
+      return float32(shape, kernels().dequantizeInt8(codes.data as Int8Array, widen(largest).data as Float32Array, columns));
     }
     case 'nf4': return float32(shape, await readTable(encoding, from, count));
     case 'df11': return tensor('bfloat16', shape, await readDf11(one.key, encoding, encoding.first + from, count));
@@ -61,9 +61,9 @@ function readPart(ref: WeightRef, first: number, count: number): Promise<Tensor>
 }
 
 async function readFloat8({ values, scales }: Encoding & { kind: 'fp8' }, shape: readonly number[], from: number, count: number, columns: number): Promise<Float32Array> {
-  const plain = float32FromFloat8((await readPart(values, from, count)).data as Uint8Array);
+  const plain = kernels().float32FromFloat8((await readPart(values, from, count)).data as Uint8Array);
   if (scales === undefined) return plain;
-  const factors = toFloat32(await readEntry(scales)).data as Float32Array;
+  const factors = widen(await readEntry(scales)).data as Float32Array;
   const down = scales.shape.length === 0 ? 1 : scales.shape[0]!;
   const across = sizeOf(scales.shape.slice(1));
   // blocks are 128 on a side; a scale a row or for all is a block that wide
@@ -80,13 +80,13 @@ async function readTable({ values, table, largest, block, nested }: Encoding & {
   const total = count + (from - even);
   const [firstBlock, blocks] = [Math.floor(even / block), Math.ceil((even + total) / block) - Math.floor(even / block)];
   const [codes, values16, found] = await Promise.all([readPart(values, even / 2, Math.ceil(total / 2)), readEntry(table), readPart(largest, firstBlock, blocks)]);
-  const magnitudes = nested === undefined ? (toFloat32(found).data as Float32Array) : await readNested(nested, found.data as Uint8Array, firstBlock);
-  return dequantizeTable(codes.data as Uint8Array, toFloat32(values16).data as Float32Array, magnitudes, block, even, total).subarray(from - even);
+  const magnitudes = nested === undefined ? (widen(found).data as Float32Array) : await readNested(nested, found.data as Uint8Array, firstBlock);
+  return kernels().dequantizeTable(codes.data as Uint8Array, widen(values16).data as Float32Array, magnitudes, block, even, total).subarray(from - even);
 }
 
 async function readNested(nested: Nested, codes: Uint8Array, first: number): Promise<Float32Array> {
   const [table, scales] = await Promise.all([readEntry(nested.table), readEntry(nested.scales)]);
-  return dequantizeNested(codes, toFloat32(table).data as Float32Array, toFloat32(scales).data as Float32Array, nested.block, nested.offset, first);
+  return dequantizeNested(codes, widen(table).data as Float32Array, widen(scales).data as Float32Array, nested.block, nested.offset, first);
 }
 
 /** Decodes only the blocks that hold the values asked for. */
@@ -100,7 +100,7 @@ async function readDf11(key: string, { name, luts, codes, signs, positions, gaps
   if (valueStart > first || valueEnd < first + count || valueEnd > signs.bytes) throw damagedWeight(codes.file, key, `the starts of ${name} do not reach over its values`);
   const [stream, mantissas] = await Promise.all([readPart(codes, from, until - from), readPart(signs, valueStart, valueEnd - valueStart)]);
   try {
-    const decoded = decodeDf11({ luts: tables.data as Uint8Array, codes: stream.data as Uint8Array, signs: mantissas.data as Uint8Array, positions: index, gaps: bits.data as Uint8Array }, layout, blocks.first, blocks.end);
+    const decoded = kernels().decodeDf11({ luts: tables.data as Uint8Array, codes: stream.data as Uint8Array, signs: mantissas.data as Uint8Array, positions: index, gaps: bits.data as Uint8Array }, layout, blocks.first, blocks.end);
     return decoded.subarray(first - valueStart, first - valueStart + count);
   } catch (error) {
     if (error instanceof RangeError) throw damagedWeight(codes.file, key, `${name}: ${error.message}`);
