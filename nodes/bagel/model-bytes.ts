@@ -4,7 +4,7 @@ import { refsOf, type StoredWeight } from '../../engine/onnx/ops.ts';
 import { storedShape } from '../../engine/onnx/trace.ts';
 import { sizeOf } from '../../engine/tensor/tensor.ts';
 import type { BagelConfig } from './model/config.ts';
-import { autoencoderPeakBytes } from './model/forecast.ts';
+import { autoencoderPeakBytes, isKernel, scaleCopies } from './model/forecast.ts';
 import type { ModelFolder } from './weights/folder.ts';
 
 /** Bytes that the system cannot take back: weights that stay pages of their file count 0. */
@@ -53,8 +53,10 @@ export function wholeBytes({ layers, first, last, vision, autoencoder }: ModelBy
 
 function residentBytes(weight: StoredWeight, keeping: Keeping, isMapped: boolean): number {
   const stored = refsOf(weight).reduce((sum, { bytes }) => sum + bytes, 0);
-  if ('scales' in weight || keeping === 'copied') return stored; // packed when loaded
-  if (weight.dtype === 'float32') return isMapped ? 0 : stored;
+  if (keeping === 'copied') return stored;
+  if ('bits' in weight) return stored + (scaleCopies - 1) * weight.scales.bytes; // packed when loaded
+  if ('scales' in weight) return stored;
+  if (weight.dtype === 'float32') return isMapped && !isKernel(weight.shape) ? 0 : stored;
   return keeping === 'expanded' ? sizeOf(storedShape(weight)) * 4 : 0;
 }
 

@@ -6,7 +6,7 @@ import { encodeModel } from '../../engine/onnx/protobuf.ts';
 import { dumpPart } from '../../engine/onnx/dump.ts';
 import type { Part, WeightRef } from '../../engine/onnx/expr.ts';
 import type { Tensor } from '../../engine/tensor/tensor.ts';
-import { tablesOf } from './model/forecast.ts';
+import { isKernel, tablesOf } from './model/forecast.ts';
 
 export interface ModelOptions {
   /** False: 16-bit weights stay mapped and are cast in every run; slower, a quarter of the memory. */
@@ -84,7 +84,7 @@ export abstract class PartRunner {
   /** Of the weights, what stays pages of its file. */
   #mappedBytes(part: Part): number {
     const tables = tablesOf(part);
-    const stays = ({ key, dtype }: WeightRef) => tables.has(key) || this.#isMapped(part) || (!this.expandsWeights && (dtype === 'float16' || dtype === 'bfloat16'));
+    const stays = ({ key, dtype, shape }: WeightRef) => tables.has(key) || (this.#isMapped(part) && !isKernel(shape)) || (!this.expandsWeights && (dtype === 'float16' || dtype === 'bfloat16'));
     return part.weights.filter(stays).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 

@@ -16,6 +16,9 @@ export interface ForecastScope {
   readonly expandWeights: boolean;
 }
 
+/** Scales of blocks are kept as they are stored, and as the product reads them. */
+export const scaleCopies = 2;
+
 type Sides = ReadonlyMap<string, number>;
 
 /** Logits that attention over many rows keeps at once, at most (attention.ts). */
@@ -94,7 +97,13 @@ function rowsScratch(rows: number, { hidden, ffn }: Pick<BagelConfig['llm'], 'hi
   return rows * (4 * hidden + 3 * ffn) * 4;
 }
 
-function loadedBytes({ dtype, bytes }: WeightRef, { expandWeights }: ForecastScope): number {
+/** Weights of convolutions: ONNX Runtime writes them out in its own order whatever it is told of packing. */
+export function isKernel(shape: readonly number[]): boolean {
+  return shape.length === 4;
+}
+
+function loadedBytes({ key, dtype, shape, bytes }: WeightRef, { expandWeights }: ForecastScope): number {
+  if (key.endsWith('.scales') && shape.length === 2) return bytes * scaleCopies;
   return expandWeights && (dtype === 'float16' || dtype === 'bfloat16') ? bytes * 2 : bytes;
 }
 
