@@ -19,10 +19,18 @@ export function totalsOf(run: Run, now: number, state?: Pick<RunState, 'typicalM
   const all = Object.values(run.nodes);
   const done = all.filter(({ status }) => isDone[status]).length;
   const total = Math.max(run.total, done, 1);
-  const parts = all.reduce((sum, node) => sum + (node.status === 'running' && node.progress !== undefined ? fractionOf(node.progress) : 0), 0);
-  const fraction = run.status === 'success' ? 1 : Math.min(0.99, (done + parts) / total);
+  const work = workOf(run, total - all.filter(({ status }) => status !== 'waiting').length, now, state);
+  const fraction = run.status === 'success' ? 1 : Math.min(0.99, work.doneMs / work.allMs);
   const leftMs = run.status === 'running' ? leftOf(run, now, state, nodes) : undefined;
   return { done, total, fraction, elapsedMs: run.ms ?? Math.max(0, now - run.startedAt), ...(leftMs === undefined ? {} : { leftMs }) };
+}
+
+export interface RunTotals extends Totals { readonly run: string }
+
+/** The totals after others of the same run: an estimate that was too high waits until it is true, for a bar never goes back. */
+export function totalsAfter(before: RunTotals | undefined, run: Run, now: number, state: Pick<RunState, 'typicalMs'>): RunTotals {
+  const next = totalsOf(run, now, state);
+  return { ...next, run: run.id, fraction: before?.run === run.id ? Math.max(before.fraction, next.fraction) : next.fraction };
 }
 
 export function fractionOf({ value, max }: Progress): number {
@@ -40,6 +48,31 @@ export function nodeLeftMs(progress: Progress, now: number): number | undefined 
   return pace === undefined ? undefined : Math.max(0, pace * (progress.max - progress.value) - (now - progress.at));
 }
 
+/** What a node weighs before anything tells how long it takes: at least this, and as much as all that is done. */
+const unknownMs = 1000;
+
+/** A node weighs what it took or will take, so that a bar goes as the clock does: a decoder's milliseconds are not half of a run of minutes. What was cached weighs nothing. */
+function workOf(run: Run, waiting: number, now: number, state: Pick<RunState, 'typicalMs'> | undefined): { readonly doneMs: number; readonly allMs: number } {
+  const nodes = Object.values(run.nodes);
+  const endedMs = nodes.reduce((sum, { status, ms = 0 }) => sum + (isDone[status] && status !== 'cached' ? ms : 0), 0);
+  const unknown = Math.max(unknownMs, endedMs);
+  let [doneMs, allMs] = [endedMs, endedMs + unknown * waiting];
+  for (const node of nodes) {
+    if (node.status !== 'running') continue;
+    const elapsedMs = Math.max(0, now - (node.begunAt ?? now));
+    const leftMs = node.progress && nodeLeftMs(node.progress, now);
+    // one that takes longer than it should waits near its end
+    const wholeMs = leftMs === undefined ? Math.max(usualMs(state, node.type, node.device) ?? unknown, elapsedMs / 0.9) : elapsedMs + leftMs;
+    doneMs += elapsedMs;
+    allMs += wholeMs;
+  }
+  return { doneMs, allMs: Math.max(1, allMs) };
+}
+
+function usualMs(state: Pick<RunState, 'typicalMs'> | undefined, type: string | undefined, device?: string): number | undefined {
+  return type === undefined ? undefined : state?.typicalMs[`${type} ${device ?? ''}`] ?? state?.typicalMs[type];
+}
+
 /** Running nodes by their pace or their usual time, waiting ones by their usual time. */
 function leftOf(run: Run, now: number, state: Pick<RunState, 'typicalMs'> | undefined, nodes: readonly { readonly id: NodeId; readonly type: string }[]): number | undefined {
   let left = 0;
@@ -49,14 +82,13 @@ function leftOf(run: Run, now: number, state: Pick<RunState, 'typicalMs'> | unde
     left += ms;
     isKnown = true;
   };
-  const usual = (type: string | undefined, device?: string) => (type === undefined ? undefined : state?.typicalMs[`${type} ${device ?? ''}`] ?? state?.typicalMs[type]);
   for (const node of Object.values(run.nodes)) {
     if (node.status !== 'running') continue;
-    const typical = usual(node.type, node.device);
+    const typical = usualMs(state, node.type, node.device);
     const byPace = node.progress === undefined ? undefined : nodeLeftMs(node.progress, now);
     add(byPace ?? (typical === undefined ? undefined : Math.max(0, typical - (now - (node.begunAt ?? now)))));
   }
-  for (const { id, type } of nodes) if ((run.nodes[id]?.status ?? 'waiting') === 'waiting') add(usual(type));
+  for (const { id, type } of nodes) if ((run.nodes[id]?.status ?? 'waiting') === 'waiting') add(usualMs(state, type));
   return isKnown ? left : undefined;
 }
 

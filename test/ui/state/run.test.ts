@@ -6,7 +6,7 @@ import { INT, SEED, STRING } from '../../../engine/graph/types.ts';
 import { eventJson } from '../../../engine/server/comfy/messages.ts';
 import { applyEvent, applyPreview, forgetRun, hasGap, noRuns, skipGap, type RunEvent, type RunState } from '../../../ui/state/run.ts';
 import { readRunEvent, readRunEventText } from '../../../ui/state/run-events.ts';
-import { failedNode, nodeRunAt, runningNodes, seedOf, totalsOf } from '../../../ui/state/run-view.ts';
+import { failedNode, nodeRunAt, runningNodes, seedOf, totalsAfter, totalsOf, type RunTotals } from '../../../ui/state/run-view.ts';
 import { bench, graphOf } from '../../exec/harness.ts';
 
 /** Counts to three and says so, inside an expansion. */
@@ -46,20 +46,37 @@ describe('a run that succeeds', () => {
     expect(run.nodes['3']!.ui).toEqual(new Map([['values', ['3']]]));
   });
 
+  test('a node weighs what it takes: steps of the long one move the total, ends of short ones hardly do', () => {
+    const stamp = (seq: number, at: number) => ({ run: 'r', seq, at });
+    const place = (id: string) => ({ node: id, display: id, parent: null, real: id });
+    let state = foldAll([
+      { ...stamp(0, 0), kind: 'started', nodes: 4, targets: ['4'], seeds: [] },
+      { ...stamp(1, 0), ...place('1'), kind: 'begun', type: 'Load', title: 'Load', device: 'cpu:0' },
+      { ...stamp(2, 50), ...place('1'), kind: 'finished', ms: 50, cached: false, device: 'cpu:0' },
+      { ...stamp(3, 50), ...place('2'), kind: 'begun', type: 'Denoise', title: 'Denoise', device: 'cpu:0' },
+      { ...stamp(4, 1050), ...place('2'), kind: 'progress', value: 1, max: 24 },
+      { ...stamp(5, 2050), ...place('2'), kind: 'progress', value: 2, max: 24 },
+    ]);
+    // 2 of 24 s are done, and two nodes wait that nobody knows
+    expect(totalsOf(only(state), 2050, state).fraction).toBeCloseTo(2.05 / 26.05, 2);
+    state = applyEvent(state, { ...stamp(6, 23_050), ...place('2'), kind: 'progress', value: 23, max: 24 });
+    expect(totalsOf(only(state), 23_050, state).fraction).toBeCloseTo(23.05 / 26.05, 2);
+  });
+
   test('the total only grows, and nodes run while they run', async () => {
     const events = overWire((await lab().run(graph)).events);
     let state = noRuns;
-    let last = 0;
+    let last: RunTotals | undefined;
     const seen = new Set<string>();
     for (const event of events) {
       state = applyEvent(state, event);
-      const { fraction } = totalsOf(only(state), event.at);
-      expect(fraction).toBeGreaterThanOrEqual(last);
-      last = fraction;
+      const next = totalsAfter(last, only(state), event.at, state);
+      expect(next.fraction).toBeGreaterThanOrEqual(last?.fraction ?? 0);
+      last = next;
       for (const id of runningNodes(only(state))) seen.add(id);
     }
     expect([...seen]).toEqual(['1', '2', '3']);
-    expect(last).toBe(1);
+    expect(last?.fraction).toBe(1);
   });
 
   test('a second run shows what came from the cache, and the first one tells how long it takes', async () => {

@@ -3,7 +3,7 @@
 import { computed, shallowRef, triggerRef, type ComputedRef, type ShallowRef } from 'vue';
 import type { NodeId } from '../../state/document.ts';
 import { applyEvent, applyPreview, applyQueue, hasGap, noRuns, skipGap, type Run, type RunEvent, type RunState } from '../../state/run.ts';
-import { totalsOf, type Totals } from '../../state/run-view.ts';
+import { totalsAfter, type RunTotals } from '../../state/run-view.ts';
 import type { Frame, LogEntry } from '../../api/frames.ts';
 import { getJob, getQueueOrder, listJobs, type Job, type JobDetail, type QueueOrder } from '../../api/jobs.ts';
 import { replayEvents } from '../../api/replay.ts';
@@ -31,7 +31,7 @@ export interface Runs {
   readonly details: ShallowRef<ReadonlyMap<string, JobDetail>>;
   /** The run under way, of any workflow. */
   readonly current: ComputedRef<Run | undefined>;
-  readonly totals: ComputedRef<Totals | undefined>;
+  readonly totals: ComputedRef<RunTotals | undefined>;
   /** The latest preview of the run under way, as an address. */
   readonly preview: ShallowRef<string | undefined>;
   /** Milliseconds of the server's clock; ticks while something runs. */
@@ -73,7 +73,7 @@ export function createRuns(options: RunsOptions): Runs {
     const run = state.value.current === undefined ? undefined : state.value.runs[state.value.current];
     return run?.status === 'running' ? run : undefined;
   });
-  const totals = computed(() => (current.value === undefined ? undefined : totalsOf(current.value, now.value, state.value)));
+  const totals = computed<RunTotals | undefined>((before) => current.value && totalsAfter(before, current.value, now.value, state.value));
 
   const receive = (event: RunEvent) => {
     const before = state.value;
