@@ -121,6 +121,10 @@ journeys('arranging', (given) => {
     const before = (await editor.doc()).root.nodes['3']!.pos;
     const view = (await editor.ask('view'))!;
     const origin = (await page.locator('.stage').boundingBox())!;
+    for (const id of ['2', '3', '4']) {
+      const box = (await editor.ask('nodeBox', id))!;
+      expect((box.y + box.height - origin.y) / view.scale - view.offset[1]).toBeLessThan(group.box[1]! + group.box[3]!);
+    }
     const corner = { x: origin.x + (group.box[0]! + view.offset[0] + 40) * view.scale, y: origin.y + (group.box[1]! + view.offset[1] + 12) * view.scale };
     await page.mouse.click(nothing.x, nothing.y);
     await editor.drag(corner, { x: corner.x + 50 * view.scale, y: corner.y + 30 * view.scale });

@@ -39,7 +39,20 @@ journeys('fields', (given) => {
     expect(await editor.ask('steps')).toHaveLength(6);
     const { prompt } = await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
     expect(prompt['1']).toMatchObject({ class_type: 'Fields', inputs: { seed: 5, whole: 35, factor: 4.1, is_tiled: true, sampler: 'midpoint', line: 'another line', words: 'first\nsecond' } });
-    await editor.untilDone(1);
+    // the shortcut works out of every field, with what is written in it
+    await click(editor, '1', 'whole');
+    await page.keyboard.type('36');
+    expect((await editor.runAndCatch(() => page.keyboard.press('Control+Enter'))).prompt['1']!.inputs['whole']).toBe(36);
+    await page.keyboard.press('Escape');
+    await click(editor, '1', 'line');
+    await page.keyboard.type('a third');
+    expect((await editor.runAndCatch(() => page.keyboard.press('Control+Enter'))).prompt['1']!.inputs['line']).toBe('a third');
+    await page.keyboard.press('Escape');
+    await click(editor, '1', 'sampler');
+    await page.keyboard.type('mid');
+    await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
+    await page.keyboard.press('Escape');
+    await editor.untilDone(4);
   });
 
   test('journey 5: from field to field by keyboard; a wrong number is refused, Escape takes back', async () => {

@@ -1,5 +1,7 @@
 // Every action of the page that a key or a menu can start: one table, from which the shortcuts, their sheet and the menus are made.
 import { boxAround, boxOf, emptySelection, selectAll, selectDownstream, selectNodes, selectSameType, selectUpstream } from '../../state/selection.ts';
+import { fitBox } from '../../state/commands/arrange.ts';
+import type { Box } from '../../state/document.ts';
 import { newSubgraphId } from '../../state/commands/subgraphs.ts';
 import { interrupt } from '../../api/prompts.ts';
 import type { Edge } from '../../state/layout.ts';
@@ -60,7 +62,7 @@ export const actions: readonly Action[] = [
   { id: 'bypass', label: 'menu.bypass', keys: ['Ctrl+KeyB'], isEnabled: hasNodes, run: (editor) => chosen(editor, (_, layer, nodes) => editor.run({ kind: 'toggleMode', layer, nodes, mode: 4 })) },
   { id: 'collapse', label: 'menu.collapse', keys: ['Alt+KeyC'], isEnabled: hasNodes, run: (editor) => chosen(editor, (workspace, layer, nodes) => editor.run({ kind: 'setCollapsed', layer, nodes, isCollapsed: !nodes.every((id) => workspace.shown.nodes[id]?.flags.collapsed === true) })) },
   { id: 'pin', label: 'menu.pin', keys: ['KeyP'], isEnabled: hasNodes, run: (editor) => chosen(editor, (workspace, layer, nodes) => editor.run({ kind: 'setPinned', layer, nodes, isPinned: !nodes.every((id) => workspace.shown.nodes[id]?.flags.pinned === true) })) },
-  { id: 'group', label: 'menu.group', keys: ['Ctrl+KeyG'], isEnabled: hasNodes, run: (editor) => chosen(editor, (_, layer, nodes) => editor.run({ kind: 'addGroup', layer, nodes, title: 'Group' })) },
+  { id: 'group', label: 'menu.group', keys: ['Ctrl+KeyG'], isEnabled: hasNodes, run: (editor) => chosen(editor, (_, layer, nodes) => { const box = frameAround(editor, nodes); editor.run({ kind: 'addGroup', layer, nodes, title: 'Group', ...(box === undefined ? {} : { box }) }); }) },
   { id: 'subgraph', label: 'menu.subgraph', keys: ['Ctrl+Shift+KeyE'], isEnabled: hasNodes, run: (editor) => chosen(editor, (_, layer, nodes) => editor.run({ kind: 'createSubgraph', layer, nodes, name: 'Subgraph', id: newSubgraphId() })) },
   align('align-left', 'menu.align-left', 'left'), align('align-right', 'menu.align-right', 'right'), align('align-top', 'menu.align-top', 'top'), align('align-bottom', 'menu.align-bottom', 'bottom'),
   { id: 'distribute-x', label: 'menu.distribute-x', keys: [], isEnabled: hasNodes, run: (editor) => chosen(editor, (_, layer, nodes) => editor.run({ kind: 'distribute', layer, nodes, axis: 'x' })) },
@@ -88,6 +90,17 @@ export function actionOf(id: string): Action {
   const found = actions.find((action) => action.id === id);
   if (found === undefined) throw new Error(`there is no action ${id}`);
   return found;
+}
+
+/** A group's frame around nodes as they are drawn, which may be taller than their files say. */
+function frameAround(editor: Editor, nodes: readonly string[]): Box | undefined {
+  const canvas = editor.canvas.value;
+  return canvas && fitBox(nodes.flatMap((id): Box[] => {
+    const box = canvas.nodeBox(id);
+    if (box === undefined) return [];
+    const [[x, y], [right, bottom]] = [canvas.toGraph(box), canvas.toGraph({ x: box.x + box.width, y: box.y + box.height })];
+    return [[x, y, right - x, bottom - y].map(Math.round) as unknown as Box];
+  }));
 }
 
 function openSearch(editor: Editor): void {
