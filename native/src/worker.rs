@@ -129,6 +129,7 @@ impl NativeDevice {
             let gives_back = lock(&state.sessions).get(&session).is_some_and(|session| !session.keeps_scratch);
             if gives_back {
                 state.device.tidy(true)?;
+                trim_heap();
             }
             let given = run(state, session, &handles, &tensors, &fetch, &files, &options);
             *lock(&state.running) = None;
