@@ -2,6 +2,7 @@
 import type { Box, NodeId } from '../state/document.ts';
 import { drawDragged, drawLinks } from './draw/links.ts';
 import { drawFarNodes, drawNode, type Shown } from './draw/node.ts';
+import { pathUnder } from './draw/path.ts';
 import { drawBackground, drawGroups, drawGuides, drawMarquee, drawReroutes } from './draw/scenery.ts';
 import type { View } from './events.ts';
 import { detail, type Look } from './look.ts';
@@ -22,7 +23,7 @@ export function createPainter({ scene, look, stage, view, shown }: PainterParts)
     background: (ctx, area) => drawBackground(ctx, { scale: view().scale, offset: stage().drawnOffset }, area, look),
     groups: (ctx) => drawGroups(ctx, scene.graph._groups as SceneGroup[], look, view().scale, visible()),
     links(ctx) {
-      drawLinks(ctx, stage(), scene.links(), look, view().scale, visible());
+      drawLinks(ctx, stage(), scene.links(), pathUnder(scene, look.hovered), look, view().scale, visible());
       drawReroutes(ctx, scene.reroutes, look, view().scale);
     },
     areFar: () => view().scale < detail.boxes,

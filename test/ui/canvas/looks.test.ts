@@ -61,6 +61,10 @@ describe.skipIf(chromiumPath === undefined)('the look of the canvas', () => {
 
   test('a link has the colour of its type, by its whole way', () => withPage({}, async (open) => {
     expect(await pixel(open, 250, 94)).not.toEqual(near(background));
+    await open.page.mouse.move(220, 104); // the output it comes from
+    expect(await pixel(open, 250, 94)).toEqual(near(image));
+    await open.page.mouse.move(700, 500);
+    expect(await pixel(open, 250, 94)).not.toEqual(near(image));
     await open.page.evaluate("editor.canvas.setSelection({ layer: '', nodes: ['1'], groups: [], reroutes: [], links: [] })");
     expect(await pixel(open, 250, 94)).toEqual(near(image));
   }));

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { parseJson } from '../../../engine/formats/json.ts';
+import { pathUnder } from '../../../ui/canvas/draw/path.ts';
 import { Scene } from '../../../ui/canvas/scene.ts';
 import { SceneGraph } from '../../../ui/canvas/stage.ts';
 import { runCommand, type Command } from '../../../ui/state/commands/commands.ts';
@@ -130,4 +131,22 @@ test('after any edits, undone and redone, what is drawn is what the document say
     }
     expect(scene.rebuilds).toBe(1);
   }), { numRuns: 60 });
+});
+
+test('what is pointed at belongs to a path: over points and reroute nodes, to all its ends', () => {
+  const image = (link: number | null) => [{ name: 'image', type: 'IMAGE', link }];
+  const { scene } = open(workflow([
+    { id: 1, type: 'Source', pos: [0, 0], outputs: [{ name: 'IMAGE', type: 'IMAGE', links: [1, 2] }, { name: 'MASK', type: 'MASK', links: [5] }] },
+    { id: 2, type: 'Reroute', pos: [200, 0], inputs: [{ name: '', type: '*', link: 1 }], outputs: [{ name: '', type: '*', links: [3, 4] }] },
+    { id: 3, type: 'Invert', pos: [400, 0], inputs: image(2) }, { id: 4, type: 'Invert', pos: [400, 100], inputs: image(3) }, { id: 5, type: 'Invert', pos: [400, 200], inputs: image(4) },
+    { id: 6, type: 'MaskToImage', pos: [400, 300], inputs: [{ name: 'mask', type: 'MASK', link: 5 }] },
+  ], [[1, 1, 0, 2, 0, 'IMAGE'], [2, 1, 0, 3, 0, 'IMAGE'], [3, 2, 0, 4, 0, 'IMAGE'], [4, 2, 0, 5, 0, 'IMAGE'], [5, 1, 1, 6, 0, 'MASK']],
+  { extra: { reroutes: [{ id: 1, pos: [100, 50], linkIds: [2] }, { id: 2, pos: [150, 50], parentId: 1, linkIds: [2] }], linkExtensions: [{ id: 2, parentId: 2 }] } }));
+  const path = (target: Parameters<typeof pathUnder>[1]) => [...pathUnder(scene, target)].toSorted();
+  expect(path({ kind: 'link', link: '3', piece: 0 } as never)).toEqual(['1', '3', '4']);
+  expect(path({ kind: 'output', node: '1', slot: 0 })).toEqual(['1', '2', '3', '4']);
+  expect(path({ kind: 'output', node: '1', slot: 1 })).toEqual(['5']);
+  expect(path({ kind: 'input', node: '3', input: 'image' })).toEqual(['2']);
+  expect(path({ kind: 'reroute', reroute: '1' })).toEqual(['2']);
+  expect(path(undefined)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 // Draws links: in the colour of their type, over reroutes; far away as straight lines of one path, so that thousands cost little.
-import type { Box, Point } from '../../state/document.ts';
+import type { Box, LinkId, Point } from '../../state/document.ts';
 import { detail, type LinkStyle, type Look } from '../look.ts';
 import { lookOf } from '../slot-look.ts';
 import { linkDirections, type SceneLink, type Stage } from '../stage.ts';
@@ -9,10 +9,10 @@ import { setFont } from './text.ts';
 type Context = CanvasRenderingContext2D;
 const styleNumbers: Readonly<Record<Exclude<LinkStyle, 'hidden'>, number>> = { straight: 0, linear: 1, spline: 2 };
 
-/** Links that touch the visible box. */
-export function drawLinks(ctx: Context, stage: Stage, links: readonly SceneLink[], look: Look, scale: number, visible: Box): void {
+/** Links that touch the visible box; `path`: those that are pointed at. */
+export function drawLinks(ctx: Context, stage: Stage, links: readonly SceneLink[], path: ReadonlySet<LinkId>, look: Look, scale: number, visible: Box): void {
   stage.visible_links.length = 0;
-  if (look.linkStyle === 'hidden') return drawEnds(ctx, links.filter((link) => isProminent(link, look)), stage, look, scale);
+  if (look.linkStyle === 'hidden') return drawEnds(ctx, links.filter((link) => isProminent(link, path, look)), stage, look, scale);
   if (scale < detail.boxes) return drawFar(ctx, links, look, scale, visible);
   stage.links_render_mode = styleNumbers[look.linkStyle];
   const dragged = look.draggedLink?.replaces;
@@ -20,7 +20,7 @@ export function drawLinks(ctx: Context, stage: Stage, links: readonly SceneLink[
   for (const link of links) {
     if (link.doc.id === dragged || !link.touches(visible)) continue;
     stage.visible_links.push(link);
-    if (isProminent(link, look)) prominent.push(link);
+    if (isProminent(link, path, look)) prominent.push(link);
     else drawLink(ctx, stage, link, look, false);
   }
   for (const link of prominent) drawLink(ctx, stage, link, look, true);
@@ -35,8 +35,8 @@ function drawEnds(ctx: Context, links: readonly SceneLink[], stage: Stage, look:
 }
 
 /** Links that are pointed at, selected or of a selected node stand out. */
-function isProminent({ doc }: SceneLink, { hovered, selectedLinks, selectedNodes, dropLink }: Look): boolean {
-  return doc.id === dropLink || selectedLinks.has(doc.id) || selectedNodes.has(doc.from) || selectedNodes.has(doc.to) || (hovered?.kind === 'link' && hovered.link === doc.id);
+function isProminent({ doc }: SceneLink, path: ReadonlySet<LinkId>, { selectedLinks, selectedNodes, dropLink }: Look): boolean {
+  return doc.id === dropLink || selectedLinks.has(doc.id) || selectedNodes.has(doc.from) || selectedNodes.has(doc.to) || path.has(doc.id);
 }
 
 function drawLink(ctx: Context, stage: Stage, { doc, points }: SceneLink, look: Look, isOut: boolean): void {
