@@ -74,6 +74,11 @@ impl Device {
         Ok((graph, weights))
     }
 
+    /// True: what runs give lies in the arena that they share.
+    pub fn has_arena(&self) -> bool {
+        self.arena.is_some()
+    }
+
     /// Gives back what the arena holds idle: all of it, or only when runs of many sizes have left it in pieces.
     pub fn tidy(&self, all: bool) -> Outcome<()> {
         self.arena.as_ref().map_or(Ok(()), |arena| arena.tidy(all, &self.host))

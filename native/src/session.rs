@@ -82,9 +82,13 @@ pub struct Feed {
     pub place: Place,
 }
 
+/// Outputs up to so many bytes are copied out of the arena: one that stays would keep the piece it lies in, of any size, from going back.
+const SMALL_BYTES: usize = 256 << 10;
+
 /// A graph may hand an input on as an output: what leaves a run must not change when a row buffer does.
 fn own(device: &Device, output: Tensor, place: Place, feeds: &[Feed]) -> Outcome<Tensor> {
-    if !feeds.iter().any(|feed| feed.place == place && feed.tensor.overlaps(&output)) {
+    let pins = place == Place::Device && device.has_arena() && output.bytes <= SMALL_BYTES;
+    if !pins && !feeds.iter().any(|feed| feed.place == place && feed.tensor.overlaps(&output)) {
         return Ok(output);
     }
     let copy = device.zeros(output.element, &output.shape)?;

@@ -1,4 +1,4 @@
-// npm run bench:full [-- --dir FOLDER --layers N --rounds N]: a model of BAGEL-7B-MoT's own shapes, 14.6 billion weights in int4 and int8, on this machine.
+// npm run bench:full [-- --dir FOLDER --layers N --rounds N --only load,ask,pass,layer,picture]: a model of BAGEL-7B-MoT's own shapes, 14.6 billion weights in int4 and int8, on this machine.
 // Everything runs through the model's own code; what it takes is compared with the plan, and with the bare products in the same run.
 import { readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -40,6 +40,7 @@ function option(name: string, fallback: string): string {
 }
 const layers = Number(option('layers', '28'));
 const rounds = Number(option('rounds', '1'));
+const only = option('only', 'load,ask,pass,layer,picture').split(',');
 const folder = path.resolve(option('dir', path.join(tmpdir(), `bagelgraph-full-${layers}`)));
 const rows: Row[] = [];
 
@@ -235,12 +236,14 @@ const device = await openProcessDevice({ name: 'cpu:0', provider: 'cpu', threads
 try {
   const dry = new DryDevice('cpu:0');
   const sides: Sides = { device, dry, model: new BagelModel(source, { expandWeights: true }), planned: new BagelModel(source, { expandWeights: true }) };
-  await load(sides);
-  const context = await ask(sides);
-  await decode(context, sides, source);
-  for (const side of [256, 512]) await pass(side, sides, source);
-  await longLayer(sides);
-  await decodePicture(sides);
+  const steps: Readonly<Record<string, () => Promise<unknown>>> = {
+    load: () => load(sides),
+    ask: async () => decode(await ask(sides), sides, source),
+    pass: async () => { for (const side of [256, 512]) await pass(side, sides, source); },
+    layer: () => longLayer(sides),
+    picture: () => decodePicture(sides),
+  };
+  for (const [name, step] of Object.entries(steps)) if (only.includes(name)) await step();
 } finally {
   await device.close();
 }

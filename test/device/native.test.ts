@@ -181,6 +181,21 @@ describeNative('the add-on', () => {
     expect(status('RssAnon') - before).toBeLessThan(40e6);
   });
 
+  it.runIf(process.platform === 'linux')('keeps no room for the sake of small values that lie in it', async () => {
+    const cpu = await device();
+    const anonymous = async (): Promise<number> => (await cpu.stats()).memory!.anonymous;
+    const nodes = [node('Concat', Array<string>(500).fill('x'), ['wide'], { axis: { int: 1 } }), node('Tanh', ['wide'], ['tanh']), node('ReduceMax', ['tanh'], ['y'])];
+    const wide = (keepScratch: boolean) => program('wide', [edge('x', ['rows', 4])], [edge('y', [1, 1])], nodes, [], { keepScratch });
+    const feed = (rows: number) => ({ x: float32([rows, 4], new Float32Array(rows * 4).fill(1)) });
+    const [keeps, gives] = [await cpu.load(wide(true)), await cpu.load(wide(false))];
+    const before = await anonymous();
+    const held = [];
+    for (let i = 0; i < 5; i++) held.push((await cpu.run(keeps, feed(10_000), { y: 'handle' }))['y'] as Handle);
+    await cpu.run(gives, feed(10), { y: 'tensor' });
+    expect(await anonymous() - before).toBeLessThan(30e6);
+    for (const y of held) expect((await cpu.read(y)).data[0]).toBeCloseTo(Math.tanh(1), 6);
+  });
+
   it('gives the bits that onnxruntime-node gives', async () => {
     const nodes = [
       node('Conv', ['image', 'kernel'], ['conv'], { pads: { ints: [1, 1, 1, 1] } }), node('Relu', ['conv'], ['relu']),
