@@ -1,6 +1,6 @@
 // Workflow files of any size for the page's figures: chains of nodes with fields, laid out in a grid.
 
-const columns = 40;
+export const columns = 40;
 
 /** A file of so many nodes of the journeys' pack, each linked to the one before. */
 export function workflowOf(count: number): string {

@@ -8,7 +8,7 @@ interface TraceEvent {
 }
 
 export interface Trace {
-  /** Milliseconds of main thread work (script, style, layout, paint) between one frame's beginning and the next's, for every frame in which the page drew. */
+  /** Milliseconds of main thread work (script, style, layout, paint) from one frame handed over to the next. */
   readonly frames: readonly number[];
   /** Milliseconds of main thread work from each event of a type (`keydown`) until the next frame is handed over, whatever the work was for. */
   workUntilFrame(type: string): readonly number[];
@@ -47,25 +47,22 @@ function mainThread(all: readonly TraceEvent[]): readonly TraceEvent[] {
   return mains.map(workOf).toSorted((a, b) => framesIn(b).length - framesIn(a).length)[0] ?? [];
 }
 
+const handedOver = (events: readonly TraceEvent[]): number[] => events.filter(({ name }) => name === 'BeginCommitCompositorFrame').map(({ ts }) => ts).toSorted((a, b) => a - b);
+
 function frameTimes(events: readonly TraceEvent[], tasks: readonly TraceEvent[]): number[] {
-  // callbacks of one frame begin within a millisecond of each other; a page may have several
-  const frames = framesIn(events).map(({ ts }) => ts).toSorted((a, b) => a - b).filter((ts, i, all) => i === 0 || ts - all[i - 1]! > 1000);
-  const times: number[] = new Array<number>(Math.max(0, frames.length - 1)).fill(0);
-  let at = 0;
-  for (const { ts, dur = 0 } of tasks) {
-    // a frame begins inside the task that draws it, so a task belongs to the frame that begins before it ends
-    while (at + 1 < frames.length && frames[at + 1]! <= ts + dur) at++;
-    if (at < times.length && frames[at]! <= ts + dur) times[at]! += dur / 1000;
-  }
-  return times;
+  const ends = handedOver(events);
+  return ends.slice(1).map((end, i) => workBetween(tasks, ends[i]!, end));
 }
 
+/** Milliseconds. */
+const workBetween = (tasks: readonly TraceEvent[], start: number, end: number): number =>
+  tasks.reduce((sum, { ts, dur = 0 }) => sum + Math.max(0, Math.min(end, ts + dur) - Math.max(start, ts)), 0) / 1000;
+
 function workUntilFrame(events: readonly TraceEvent[], tasks: readonly TraceEvent[], type: string): number[] {
-  const handed = events.filter(({ name }) => name === 'BeginCommitCompositorFrame').map(({ ts }) => ts).toSorted((a, b) => a - b);
+  const ends = handedOver(events);
   return events.filter(({ name, args }) => name === 'EventDispatch' && args?.data?.type === type).flatMap(({ ts: start }) => {
-    const end = handed.find((ts) => ts > start);
-    if (end === undefined) return [];
-    return [tasks.reduce((sum, { ts, dur = 0 }) => sum + Math.max(0, Math.min(end, ts + dur) - Math.max(start, ts)), 0) / 1000];
+    const end = ends.find((ts) => ts > start);
+    return end === undefined ? [] : [workBetween(tasks, start, end)];
   });
 }
 
