@@ -15,6 +15,7 @@ type Figures = Map<string, number>;
 /** ComfyUI's nodes are drawn as elements only in files up to so many: larger ones take minutes. */
 const mostElements = 245;
 const loads = 3;
+const moves = 60;
 
 export async function benchComparison(lab: Lab, folder: string, counts: readonly number[]): Promise<void> {
   const server = await startServer('--front-end-root', path.resolve(folder));
@@ -61,7 +62,7 @@ async function measure(lab: Lab, kind: Kind, count: number, figures: Figures): P
     const middle = { x: Math.min(count, columns) * 320 / 2, y: rows * 360 / 2 };
     for (const scale of count > 1000 ? [0.3, 0.05] : [1, 0.3, 0.1]) {
       await subject.show(scale, middle);
-      const trace = await traced(lab, page, () => pan(page), { hasLatencies: true });
+      const trace = await traced(lab, page, () => pan(page, moves), { hasLatencies: true });
       putFrames(put, `pan at ${scale}`, trace.frames);
       put(`pan at ${scale}, move to screen p95, ms`, percentile(trace.latencies(/MOUSE_DRAGGED|MOUSE_MOVED/), 0.95));
     }
@@ -82,18 +83,20 @@ function putFrames(put: (what: string, value: number) => void, what: string, fra
 }
 
 /**
- * Milliseconds from the next event of a type to the first frame in which the expression holds and after which three more come within 50 ms
- * of each other: the page shows what was asked for and has nothing more to do.
+ * Milliseconds from the next event of a type to the end of the first frame in which the expression holds and after which three more come
+ * within 50 ms of each other: the page shows what was asked for and has nothing more to do.
  */
 async function untilCalm(page: Page, event: string, expression: string, act: () => Promise<void>): Promise<number> {
   await page.evaluate(`void (window.calm = new Promise((done) => {
     let began, since, last = 0, calm = 0;
+    const { port1, port2 } = new MessageChannel(); // a message sent within a frame is delivered when that frame has been painted
+    port1.onmessage = () => { since = performance.now(); };
     addEventListener('${event}', ({ key, timeStamp }) => { if (key !== 'Control') began ??= timeStamp; }, { capture: true });
     const look = () => {
       const now = performance.now();
       const isThere = began !== undefined && ${expression};
       if (!isThere || now - last > 50) calm = 0;
-      if (isThere && calm++ === 0) since = now;
+      if (isThere && calm++ === 0) port2.postMessage(0);
       last = now;
       if (calm > 3) done(since - began); else requestAnimationFrame(look);
     };

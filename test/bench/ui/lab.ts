@@ -24,11 +24,11 @@ export async function open(editor: EditorPage, count: number): Promise<number> {
   return editor.page.evaluate<number>('window.arrived.then((end) => end - window.dropped)');
 }
 
-/** Drags the view about with the middle button and back to where it was, in 120 moves. */
-export async function pan({ mouse }: Page): Promise<void> {
+/** Drags the view about with the middle button and back to where it was. */
+export async function pan({ mouse }: Page, moves = 120): Promise<void> {
   await mouse.move(800, 450);
   await mouse.down({ button: 'middle' });
-  for (let step = 1; step <= 120; step++) await mouse.move(800 + 300 * Math.sin(step * Math.PI / 30), 450 + 200 * Math.sin(step * Math.PI / 20));
+  for (let move = 1; move <= moves; move++) await mouse.move(800 + 300 * Math.sin(move / moves * 4 * Math.PI), 450 + 200 * Math.sin(move / moves * 6 * Math.PI));
   await mouse.up({ button: 'middle' });
 }
 
