@@ -1,5 +1,6 @@
 // What the canvas tells: results of gestures as plain data, for whoever turns them into commands on the document. The canvas itself
 // never changes the document.
+import type { Json } from '../../engine/formats/json.ts';
 import type { Box, GroupId, LayerId, LinkId, NodeId, Point, RerouteId, Size } from '../state/document.ts';
 import type { Message } from '../state/messages.ts';
 import type { Selection } from '../state/selection.ts';
@@ -43,6 +44,8 @@ export type CanvasCommand =
   /** `before`: the next point on the way to the target; absent for the last piece. */
   | { readonly kind: 'insertReroute'; readonly link: LinkId; readonly at: Point; readonly before?: RerouteId }
   | { readonly kind: 'setCollapsed'; readonly node: NodeId; readonly isCollapsed: boolean }
+  /** A number was dragged. */
+  | { readonly kind: 'setValue'; readonly node: NodeId; readonly input: string; readonly value: Json }
   /** A node dropped on a link goes between its ends. */
   | { readonly kind: 'insertNode'; readonly node: NodeId; readonly link: LinkId; readonly moves: Moves };
 

@@ -10,6 +10,7 @@ import { marqueeDrag } from './drags/marquee.ts';
 import { moveDrag } from './drags/move.ts';
 import { panDrag } from './drags/pan.ts';
 import { resizeGroupDrag, resizeNodeDrag } from './drags/resize.ts';
+import { valueDrag } from './drags/value.ts';
 import { panBy, toGraph, zoomAt } from './view.ts';
 
 export interface InteractionOptions {
@@ -164,7 +165,10 @@ export function createInteraction(bench: Workbench, options: InteractionOptions)
       case 'node':
         if (target.part === 'resize' && !options.isReadOnly()) return resizeNodeDrag(bench, start, target.node);
         return start.ctrl && !start.alt ? marqueeDrag(bench, start) : dragItems(start, target);
-      case 'widget':
+      case 'widget': {
+        const value = target.part === 'value' && one.pointer === 'mouse' && !start.ctrl && !options.isReadOnly() ? valueDrag(bench, start, target.node, target.input) : undefined;
+        return value ?? (start.ctrl && !start.alt ? marqueeDrag(bench, start) : dragItems(start, target));
+      }
       case 'picture': return start.ctrl && !start.alt ? marqueeDrag(bench, start) : dragItems(start, target);
       case 'reroute': return dragItems(start, target);
       case 'group':

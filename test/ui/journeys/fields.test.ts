@@ -55,6 +55,35 @@ journeys('fields', (given) => {
     await editor.untilDone(4);
   });
 
+  test('journey 5: a number is dragged sideways, as one step; a seed is not', async () => {
+    const { editor } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    const before = await values(editor);
+    const drag = async (input: string, by: number, key?: 'Shift' | 'Alt') => {
+      const { x, y, width, height } = (await editor.ask('widgetBox', '1', input))!;
+      const from = { x: x + width / 2, y: y + height / 2 };
+      await page.mouse.move(from.x, from.y);
+      await page.mouse.down();
+      if (key !== undefined) await page.keyboard.down(key);
+      await page.mouse.move(from.x + by / 2, from.y, { steps: 5 });
+      await page.mouse.move(from.x + by, from.y, { steps: 5 });
+      if (key !== undefined) await page.keyboard.up(key);
+      await page.mouse.up();
+      await editor.ask('idle');
+    };
+    await drag('whole', 40);
+    await drag('factor', -20);
+    expect(await values(editor)).toMatchObject({ whole: Number(before['whole']) + 10, factor: expect.closeTo(Number(before['factor']) - 0.5) });
+    expect(await editor.ask('steps')).toHaveLength(2);
+    await page.keyboard.press('Control+z');
+    expect(await values(editor)).toMatchObject({ whole: Number(before['whole']) + 10, factor: before['factor'] });
+    const node = (await editor.doc()).root.nodes['1']!.pos;
+    await drag('seed', 30);
+    expect([(await values(editor))['seed'], (await editor.doc()).root.nodes['1']!.pos]).not.toEqual([before['seed'], node]);
+    expect((await values(editor))['seed']).toBe(before['seed']);
+  });
+
   test('journey 5: from field to field by keyboard; a wrong number is refused, Escape takes back', async () => {
     const { editor } = given;
     const { page } = editor;
