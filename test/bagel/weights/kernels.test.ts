@@ -100,6 +100,18 @@ describe.skipIf(why !== undefined)(`native${why === undefined ? '' : ` ${why.spl
       }
     });
 
+    test('blocks of 4 bits, each candidate chosen', () => {
+      // one value far out, all others on the very grid that clipping it gives
+      const chosen = [1, 0.95, 0.9, 0.85, 0.8, 0.72].map((part) => {
+        const weight = Float32Array.from({ length: 128 }, (_, i) => (i === 5 ? 1 : (part / 8) * ((i * 5) % 15 - 7)));
+        const [ours, theirs] = [native, plainKernels].map((one) => one.quantizeBlocks(weight, [1, 128], { bits: 4, block: 128 })) as [ReturnType<Kernels['quantizeBlocks']>, ReturnType<Kernels['quantizeBlocks']>];
+        same(ours.scales, theirs.scales);
+        same(ours.packed, theirs.packed);
+        return Math.round(theirs.scales[0]! * -8 * 50) / 50;
+      });
+      expect(chosen).toEqual([1, 0.95, 0.9, 0.85, 0.8, 0.72].map((part) => Math.round(part * 50) / 50));
+    });
+
     test('channels', () => {
       for (const shape of shapes) for (const make of [mixed, gaussian]) {
         const weight = make(shape[0] * shape[1], shape[1]);
