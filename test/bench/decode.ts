@@ -76,6 +76,8 @@ export interface Readers {
   readonly bytes: number;
   stream(): Promise<unknown>;
   product(): Promise<unknown>;
+  /** They hold as much as they read. */
+  free(): Promise<void>;
 }
 
 /**
@@ -97,6 +99,7 @@ export async function openReaders(device: Device): Promise<Readers> {
     bytes: 4 * shape[0]! * shape[1]!,
     stream: () => device.run(stream, { matrix: { handle: buffer } }, { most: 'tensor' }),
     product: () => device.run(product, { row: { handle: one }, matrix: { handle: buffer } }, { y: 'tensor' }),
+    free: () => device.free([stream, product, buffer, one]),
   };
 }
 

@@ -141,6 +141,7 @@ async function decode(context: Context, { device }: Sides, source: ModelFolder):
     stream.push(await seconds(async () => { await readers.stream(); await readers.product(); }));
   }
   await made.return(undefined);
+  await readers.free(); // what follows is compared with the plan, which knows none
   const { kvHeads, headDim } = context.model.config.llm;
   const bytes = tokenBytes(source) + 2 * 4 * context.length * kvHeads * headDim * layers;
   const bound = (2 * readers.bytes) / median(stream);
