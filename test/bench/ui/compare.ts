@@ -58,8 +58,7 @@ async function measure(lab: Lab, kind: Kind, count: number, figures: Figures): P
   try {
     const put = (what: string, value: number) => figures.set(`${count} nodes: ${what}`, value);
     put('open, ms', await untilCalm(page, 'drop', `${subject.count} === ${count}`, () => drop(subject, count)));
-    const rows = Math.ceil(count / columns);
-    const middle = { x: Math.min(count, columns) * 320 / 2, y: rows * 360 / 2 };
+    const middle = { x: Math.min(count, columns) * 320 / 2, y: Math.ceil(count / columns) * 360 / 2 };
     for (const scale of count > 1000 ? [0.3, 0.05] : [1, 0.3, 0.1]) {
       await subject.show(scale, middle);
       const trace = await traced(lab, page, () => pan(page, moves), { hasLatencies: true });
@@ -69,7 +68,7 @@ async function measure(lab: Lab, kind: Kind, count: number, figures: Figures): P
     await subject.show(0.3, middle);
     putFrames(put, 'zoom', (await traced(lab, page, () => zoomToAndFro(subject))).frames);
     await subject.show(0.3, middle);
-    put('undo moving all, ms', await undoMovingAll(subject, Math.floor(rows / 2) * columns + Math.min(count, columns) / 2));
+    put('undo moving all, ms', await undoMovingAll(subject));
     put('main thread while idle, % of a core', await idleShare(page));
     put('heap, MB', await heapBytes(page) / 1e6);
   } finally {
@@ -103,7 +102,7 @@ async function untilCalm(page: Page, event: string, expression: string, act: () 
     requestAnimationFrame(look);
   }))`);
   await act();
-  return page.evaluate<number>("Promise.race([calm, new Promise((_, fail) => setTimeout(() => fail(new Error('the page never came to rest')), 40000))])");
+  return page.evaluate<number>("Promise.race([calm, new Promise((_, fail) => setTimeout(() => fail(new Error('the page never came to rest')), 120000))])");
 }
 
 async function drop({ page, begin }: Subject, count: number): Promise<void> {
@@ -126,9 +125,9 @@ async function zoomToAndFro({ page, zoom: { key, turn } }: Subject): Promise<voi
   if (key !== undefined) await page.keyboard.up(key);
 }
 
-async function undoMovingAll(subject: Subject, node: number): Promise<number> {
+async function undoMovingAll(subject: Subject): Promise<number> {
   const { page } = subject;
-  const { x, y } = await subject.title(node);
+  const { node, x, y } = await page.evaluate<{ node: number; x: number; y: number }>(`${subject.titles}.toSorted((a, b) => Math.hypot(a.x - 780, a.y - 450) - Math.hypot(b.x - 780, b.y - 450))[0]`);
   await page.mouse.click(x, y);
   await page.keyboard.press('Control+a');
   await page.waitForTimeout(500);

@@ -64,11 +64,12 @@ export async function watchKeys(page: Page): Promise<() => Promise<number[]>> {
   return () => page.evaluate<number[]>('keyTimes.splice(0)');
 }
 
-/** Share of one core, in per cent, that the page's main thread works while nobody does anything. */
+/** Share of one core, in per cent, that the page's main thread works while nobody does anything; what was done before (drafts are written a while after an edit) may end first. */
 export async function idleShare(page: Page, seconds = 5): Promise<number> {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Performance.enable');
   const taskSeconds = async () => (await cdp.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration')!.value;
+  await page.waitForTimeout(2000);
   const before = await taskSeconds();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const share = (await taskSeconds() - before) / seconds * 100;

@@ -17,8 +17,8 @@ export interface Subject {
   readonly count: string;
   /** A node's place across, as a number that moving changes. */
   across(node: number): string;
-  /** The middle of a node's title in the window. */
-  title(node: number): Promise<Spot>;
+  /** Where in the window titles lie by which a node is dragged: `{ node, x, y }` each. */
+  readonly titles: string;
   /** The key that makes of a wheel's turn a zoom, and the turn that zooms by a tenth. */
   readonly zoom: { readonly key?: string; readonly turn: number };
   /** Makes room for a file to be dropped. */
@@ -58,7 +58,7 @@ export const ours = (url: string): Kind => ({
       page: editor.page, loadMs, scriptBytes: await scripts(),
       count: '__bagel.ids().length',
       across: (node) => `Math.round(__bagel.nodeBox('${node}').x)`,
-      title: (node) => editor.title(String(node)),
+      titles: '__bagel.ids().map((id) => { const { x, y, width } = __bagel.nodeBox(id); return { node: Number(id), x: x + width / 4, y: y + 15 * __bagel.view().scale }; })',
       zoom: { key: 'Control', turn: 19 },
       begin: () => editor.begin('Blank'),
       // by hand: its own zooming is by the mouse, and the middle of a file that was fitted lies in the window's middle
@@ -88,7 +88,7 @@ export const theirs = (url: string, version: string, areNodesElements: boolean):
       page, loadMs, scriptBytes,
       count: 'app.graph.nodes.length',
       across: (node) => `app.graph.getNodeById(${node}).pos[0]`,
-      title: (node) => page.evaluate<Spot>(`(() => { const { scale, offset } = app.canvas.ds; const [x, y] = app.graph.getNodeById(${node}).pos; return { x: (x + 60 + offset[0]) * scale, y: (y - 15 + offset[1]) * scale }; })()`),
+      titles: '(() => { const { scale, offset } = app.canvas.ds; return app.graph.nodes.map(({ id, pos, size }) => ({ node: id, x: (pos[0] + size[0] / 4 + offset[0]) * scale, y: (pos[1] - 15 + offset[1]) * scale })); })()',
       zoom: { turn: 100 },
       begin: () => Promise.resolve(),
       show: async (scale, { x, y }) => {
