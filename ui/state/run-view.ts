@@ -60,13 +60,18 @@ function workOf(run: Run, waiting: number, now: number, state: Pick<RunState, 't
   for (const node of nodes) {
     if (node.status !== 'running') continue;
     const elapsedMs = Math.max(0, now - (node.begunAt ?? now));
-    const leftMs = node.progress && nodeLeftMs(node.progress, now);
-    // one that takes longer than it should waits near its end
-    const wholeMs = leftMs === undefined ? Math.max(usualMs(state, node.type, node.device) ?? unknown, elapsedMs / 0.9) : elapsedMs + leftMs;
     doneMs += elapsedMs;
-    allMs += wholeMs;
+    allMs += wholeOf(node, elapsedMs, now, usualMs(state, node.type, node.device), unknown);
   }
   return { doneMs, allMs: Math.max(1, allMs) };
+}
+
+/** What a running node takes in all: by its pace, or its usual time (one that takes longer waits near its end), or its first step, which is under way still. */
+function wholeOf({ progress }: NodeRun, elapsedMs: number, now: number, typicalMs: number | undefined, unknown: number): number {
+  const leftMs = progress && nodeLeftMs(progress, now);
+  if (leftMs !== undefined) return elapsedMs + leftMs;
+  if (typicalMs !== undefined) return Math.max(typicalMs, elapsedMs / 0.9);
+  return Math.max(unknown, elapsedMs / (progress === undefined ? 0.5 : Math.min(0.5, (progress.value + 1) / progress.max)));
 }
 
 function usualMs(state: Pick<RunState, 'typicalMs'> | undefined, type: string | undefined, device?: string): number | undefined {
