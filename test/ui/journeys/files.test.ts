@@ -185,6 +185,32 @@ journeys('files', (given) => {
     expect(again.complaints).toEqual([]);
   });
 
+  test('journey 15: two windows of one browser have drafts of their own, and each has its own back', async () => {
+    const { editor, server } = given;
+    await editor.open(fields());
+    await write(editor, 'of the first');
+    await expect.poll(() => drafts(editor)).toContain('of the first');
+    const second = await pageIn(editor.context, server.url);
+    await second.until('__bagel.isReady()');
+    await second.page.getByRole('button', { name: 'Blank' }).waitFor(); // what the first has open is not opened here
+    expect(await tabs(second)).toEqual([]);
+    await second.open(fields());
+    await write(second, 'of the second');
+    await write(editor, 'of the first, later');
+    await expect.poll(() => drafts(editor)).toMatch(/of the first, later.*of the second|of the second.*of the first, later/s);
+    for (const [page, words] of [[editor, 'of the first, later'], [second, 'of the second']] as const) {
+      await page.page.reload();
+      await page.until('window.__bagel?.doc() !== undefined');
+      expect([(await tabs(page)).length, (await page.doc()).root.nodes['1']!.values['words']]).toEqual([1, words]);
+    }
+    // a window that is gone leaves its draft to the next
+    await second.page.close();
+    const third = await pageIn(editor.context, server.url);
+    await third.until('__bagel.doc() !== undefined');
+    expect([(await tabs(third)).length, (await third.doc()).root.nodes['1']!.values['words']]).toEqual([1, 'of the second']);
+    expect([...second.complaints, ...third.complaints]).toEqual([]);
+  });
+
   test('journey 16: files of every kind are dropped', async () => {
     const { editor, server } = given;
     const { page } = editor;

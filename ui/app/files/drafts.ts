@@ -4,6 +4,7 @@ import { draftOf, draftsToDrop, readDraft, type Draft } from '../../state/tabs.t
 import type { Editor } from '../editor.ts';
 import { store, stored } from '../editor/settings.ts';
 import { t } from '../words/words.ts';
+import { leaveDraft, openElsewhere, takeDraft } from './own-drafts.ts';
 import { save } from './save-files.ts';
 
 const pauseMs = 400;
@@ -32,8 +33,8 @@ function ask<T>(database: IDBDatabase, mode: IDBTransactionMode, act: (drafts: I
 }
 
 /**
- * Opens the drafts of last time, then keeps one for every open workflow. The tabs of one window are its own: another window's drafts are
- * opened only when nothing of this window's is left.
+ * Opens the drafts of last time, then keeps one for every open workflow. What another window has open is that window's own, and is not
+ * opened here.
  */
 export async function keepDrafts(editor: Editor): Promise<void> {
   let database: IDBDatabase;
@@ -46,9 +47,10 @@ export async function keepDrafts(editor: Editor): Promise<void> {
   await bringIn(database);
   const drafts = await ask(database, 'readonly', (all) => all.getAll() as IDBRequest<unknown[]>);
   const readable = drafts.flatMap((draft) => readDraft(draft) ?? []);
-  restore(editor, readable);
+  await restore(editor, readable);
   follow(editor, database);
-  for (const id of draftsToDrop(readable, new Set(editor.workspaces.keys()), mostBytes)) void ask(database, 'readwrite', (all) => all.delete(id));
+  const inUse = new Set([...editor.workspaces.keys(), ...await openElsewhere(readable.map(({ tab }) => tab.id))]);
+  for (const id of draftsToDrop(readable, inUse, mostBytes)) void ask(database, 'readwrite', (all) => all.delete(id));
 }
 
 /** Puts what a page left behind in its last moment among the drafts. */
@@ -61,14 +63,16 @@ async function bringIn(database: IDBDatabase): Promise<void> {
   }
 }
 
-function restore(editor: Editor, drafts: readonly Draft[]): void {
+async function restore(editor: Editor, drafts: readonly Draft[]): Promise<void> {
   const { restoreTabs, startPage } = editor.settings.all.value;
-  const own = stored(orderKey, sessionStorage) ?? stored(orderKey);
+  const ofThisWindow = stored(orderKey, sessionStorage);
+  const own = ofThisWindow ?? stored(orderKey);
   const order = Array.isArray(own) ? own.map(String) : [];
   const wanted = drafts.filter(({ tab, isDirty }) => isDirty || (restoreTabs && order.includes(tab.id))).sort((a, b) => order.indexOf(a.tab.id) - order.indexOf(b.tab.id) || a.savedAt - b.savedAt);
+  const isFree = await Promise.all(wanted.map(({ tab }) => takeDraft(tab.id, Array.isArray(ofThisWindow) && ofThisWindow.includes(tab.id))));
   const isOpenAlready = editor.tabs.value.tabs.length > 0;
   const active = stored(activeKey, sessionStorage) ?? stored(activeKey) ?? order.at(-1);
-  for (const { tab, text, isDirty } of wanted) {
+  for (const { tab, text, isDirty } of wanted.filter((_, i) => isFree[i])) {
     if (editor.workspaces.has(tab.id)) continue;
     const opened = editor.openText(text, { id: tab.id, title: tab.title, isDirty, ...(tab.file === undefined ? {} : { file: tab.file }) });
     // the indent is of the file, not of the draft
@@ -107,7 +111,7 @@ function follow(editor: Editor, database: IDBDatabase): void {
     timers.delete(id);
     written.delete(id);
     unstored.delete(id);
-    void ask(database, 'readwrite', (drafts) => drafts.delete(id)).catch(() => undefined);
+    void ask(database, 'readwrite', (drafts) => drafts.delete(id)).catch(() => undefined).then(() => leaveDraft(id));
   };
 
   watch(() => editor.tabs.value.tabs.map((tab) => [tab, editor.workspaces.get(tab.id)?.document.value, editor.workspaces.get(tab.id)?.isDirty.value] as const), (now) => {
@@ -118,6 +122,7 @@ function follow(editor: Editor, database: IDBDatabase): void {
       const state = [tab, document, isDirty];
       const before = written.get(tab.id) as typeof state | undefined;
       if (before?.every((part, i) => part === state[i]) === true) continue;
+      if (before === undefined) void takeDraft(tab.id); // its id is new, or was taken on opening
       written.set(tab.id, state);
       unstored.add(tab.id);
       if (!timers.has(tab.id)) timers.set(tab.id, setTimeout(() => write(tab.id), pauseMs));
