@@ -28,11 +28,26 @@ export interface JobDetail extends Job {
   readonly prompt: Json;
 }
 
-/** The newest first. */
-export async function listJobs(limit: number, signal?: AbortSignal): Promise<readonly Job[]> {
-  const json = await getJson(`/jobs?limit=${limit}&sort_order=desc`, signal);
-  const jobs = isJsonObject(json) ? json.get('jobs') : undefined;
-  return (isJsonArray(jobs) ? jobs : []).filter(isJsonObject).map(readJob);
+export interface JobList {
+  /** The newest first. */
+  readonly jobs: readonly Job[];
+  /** The server keeps older ones. */
+  readonly hasMore: boolean;
+}
+
+/** The server gives no more than this at once. */
+const mostAtOnce = 1000;
+
+/** The `limit` newest jobs, in as many questions as that takes. */
+export async function listJobs(limit: number, signal?: AbortSignal): Promise<JobList> {
+  const found = new Map<string, Job>(); // a job that comes between two questions moves the others on
+  for (let offset = 0; ; offset += mostAtOnce) {
+    const json = await getJson(`/jobs?limit=${Math.min(mostAtOnce, limit - offset)}&offset=${offset}&sort_order=desc`, signal);
+    const jobs = isJsonObject(json) ? json.get('jobs') : undefined;
+    for (const job of (isJsonArray(jobs) ? jobs : []).filter(isJsonObject).map(readJob)) found.set(job.id, job);
+    const hasMore = isJsonObject(json) && objectAt(json, 'pagination')?.get('has_more') === true;
+    if (!hasMore || offset + mostAtOnce >= limit) return { jobs: [...found.values()], hasMore };
+  }
 }
 
 /** Throws an ApiError, with status 404 for one that is gone. */

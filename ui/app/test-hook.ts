@@ -5,6 +5,7 @@ import { writeText } from '../state/write-file.ts';
 import type { ClientBox } from '../canvas/graph-canvas.ts';
 import type { View, WidgetPlace } from '../canvas/events.ts';
 import type { Editor } from './editor.ts';
+import { isOpeningNamed } from './simple/open-task.ts';
 
 export interface TestHook {
   /** Opens a workflow's text as another tab. */
@@ -42,7 +43,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_, 
 export function installTestHook(editor: Editor): void {
   const canvas = () => editor.canvas.value;
   const open = () => editor.active.value;
-  const isIdle = () => editor.typesState.value !== 'loading' && (canvas()?.isIdle() ?? true);
+  const isIdle = () => editor.isReady.value && !isOpeningNamed.value && (canvas()?.isIdle() ?? true);
   const hook: TestHook = {
     open: (text, title) => editor.openText(text, { title }) !== undefined,
     doc: () => (open() === undefined ? undefined : plain(open()!.document.value)),

@@ -6,6 +6,8 @@ journeys('the first minutes', (given) => {
   test('journey 1: the page opens with a start card and a strict policy', async () => {
     const { editor: { page, complaints }, server } = given;
     for (const card of ['Make an image', 'Edit an image', 'Ask about an image', 'Blank']) await page.getByRole('button', { name: card }).first().waitFor();
+    await page.getByRole('button', { name: 'Edit an image' }).getByText('The demo model draws well but edits badly').waitFor();
+    await given.editor.picture('start');
     const policy = (await page.request.get(`${server.url}/`)).headers()['content-security-policy'];
     expect(policy).toMatch(/script-src 'self'(;|$)/);
     expect(policy).not.toContain('unsafe-eval');

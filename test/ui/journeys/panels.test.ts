@@ -9,12 +9,11 @@ journeys('panels and forms', (given) => {
     test(`an address opens its workflow and nothing besides: /app/${name}`, async () => {
       const page = await openEditor(given.browser, given.server.url, { path: `/app/${name}?e2e=1` });
       await page.page.locator('#simple textarea').first().waitFor();
-      await page.ask('idle');
-      await page.page.waitForTimeout(300); // a second one would come now
+      await page.ask('idle'); // what the address names is open: a second one would be there too
       expect(((await page.ask('tabs')) as { tabs: unknown[] }).tabs).toHaveLength(1);
       await page.page.reload();
       await page.page.locator('#simple textarea').first().waitFor();
-      await page.page.waitForTimeout(300);
+      await page.ask('idle');
       expect(((await page.ask('tabs')) as { tabs: unknown[] }).tabs).toHaveLength(1);
       expect(page.complaints).toEqual([]);
       await page.close();
@@ -84,6 +83,28 @@ journeys('panels and forms', (given) => {
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     expect([(await editor.doc()).root.nodes['1']!.values['words'], (await editor.ask('steps')).length]).toEqual(['a red ring', 1]);
+  });
+
+  test('more than 100 results: older ones come when they are asked for', async () => {
+    const { editor, server } = given;
+    const { page } = editor;
+    await editor.open(fields());
+    const { prompt } = await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
+    await editor.untilDone(1);
+    await Promise.all(Array.from({ length: 105 }, () => fetch(`${server.url}/prompt`, { method: 'POST', body: JSON.stringify({ prompt }), headers: { 'content-type': 'application/json' } })));
+    await editor.untilDone(100);
+    const list = page.locator('.results .list');
+    const older = list.getByRole('button', { name: 'Show older ones' });
+    await expect.poll(async () => {
+      await list.evaluate((element) => { element.scrollTop = element.scrollHeight; });
+      return older.count();
+    }).toBe(1);
+    expect(await editor.ask('jobs')).toHaveLength(100);
+    await editor.picture('older-results');
+    await older.click();
+    await older.waitFor({ state: 'detached' });
+    expect(await editor.ask('jobs')).toHaveLength(106);
+    expect(await list.locator('article').count()).toBe(106);
   });
 
   test('a run is started again as it was, also after a reload; only a chosen output is run', async () => {

@@ -26,6 +26,8 @@ export interface Runs {
   readonly connection: ShallowRef<Connection>;
   /** The newest first. */
   readonly jobs: ShallowRef<readonly Job[]>;
+  /** The server keeps older ones. */
+  readonly hasOlder: ShallowRef<boolean>;
   readonly order: ShallowRef<QueueOrder>;
   /** Of jobs that have ended. */
   readonly details: ShallowRef<ReadonlyMap<string, JobDetail>>;
@@ -42,13 +44,16 @@ export interface Runs {
   latestOf(tab: string): Run | undefined;
   tabOf(run: string): string | undefined;
   refresh(): void;
+  /** Lists older jobs too, from now on. */
+  listOlder(): Promise<void>;
   detail(id: string): Promise<JobDetail | undefined>;
   retry(): void;
 }
 
 const claimsKey = 'bagelgraph.runs';
 const mostClaims = 100;
-const listed = 200;
+/** Jobs that are listed at first, and how many more at a time. */
+const listed = 100;
 
 function readClaims(): Map<string, string> {
   const found = stored(claimsKey);
@@ -59,6 +64,8 @@ export function createRuns(options: RunsOptions): Runs {
   const state = shallowRef<RunState>(noRuns);
   const connection = shallowRef<Connection>('connecting');
   const jobs = shallowRef<readonly Job[]>([]);
+  const hasOlder = shallowRef(false);
+  let mostListed = listed;
   const order = shallowRef<QueueOrder>({ isPaused: false, running: [], waiting: [] });
   const details = shallowRef(new Map<string, JobDetail>());
   const preview = shallowRef<string>();
@@ -126,8 +133,9 @@ export function createRuns(options: RunsOptions): Runs {
 
   const refresh = async () => {
     try {
-      const [found, queued] = await Promise.all([listJobs(listed), getQueueOrder()]);
-      jobs.value = found;
+      const [found, queued] = await Promise.all([listJobs(mostListed), getQueueOrder()]);
+      jobs.value = found.jobs;
+      hasOlder.value = found.hasMore;
       order.value = queued;
       state.value = applyQueue(state.value, queued.running.length + queued.waiting.length);
       for (const id of queued.running) {
@@ -135,7 +143,7 @@ export function createRuns(options: RunsOptions): Runs {
         if (known === undefined) void catchUp(id, 0);
       }
       // a run that ended while nobody listened
-      for (const { id, status } of found) {
+      for (const { id, status } of found.jobs) {
         const known = state.value.runs[id];
         if (known?.status === 'running' && status !== 'in_progress' && status !== 'pending') void catchUp(id, known.nextSeq);
       }
@@ -172,7 +180,7 @@ export function createRuns(options: RunsOptions): Runs {
   });
 
   return {
-    state, connection, jobs, order, details, current, totals, preview, now,
+    state, connection, jobs, hasOlder, order, details, current, totals, preview, now,
     claim(run, tab) {
       claims.set(run, tab);
       for (const old of [...claims.keys()].slice(0, Math.max(0, claims.size - mostClaims))) claims.delete(old);
@@ -186,6 +194,10 @@ export function createRuns(options: RunsOptions): Runs {
     },
     tabOf: (run) => claims.get(run),
     refresh: refreshSoon,
+    async listOlder() {
+      mostListed = jobs.value.length + listed;
+      await refresh();
+    },
     async detail(id) {
       const known = details.value.get(id);
       if (known !== undefined) return known;
