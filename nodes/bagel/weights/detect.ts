@@ -19,6 +19,7 @@ const formatNames: Readonly<Record<Exclude<EncodedTensor['encoding']['kind'], 'p
 
 /** What stands beside a float8 weight. The last names a factor too, in spite of its name. */
 const scaleNames = ['.scale_weight', '.weight_scale', '.weight_scale_inv'] as const;
+const floats: ReadonlySet<string> = new Set(['float32', 'float64', 'float16', 'bfloat16']);
 /** Tensors that say something about others and are no weights: scales of activations, markers, statistics. */
 const besideWeights = /(^|\.)(scaled_fp8|scale_input|input_scale|weight_format|comfy_quant|k_scale|v_scale)$/;
 
@@ -59,6 +60,7 @@ async function asTable(key: string, values: WeightRef, left: ReadonlyMap<string,
   if (values.dtype !== 'uint8' || sizeOf(values.shape) !== Math.ceil(size / 2)) throw unknownQuantization(values.file, key, `${values.dtype} [${values.shape.join(', ')}] for ${size} values of 4 bits`);
   if (sizeOf(table.shape) !== 16 || sizeOf(largest.shape) !== blocks) throw unknownQuantization(values.file, key, `${sizeOf(largest.shape)} scales and a table of ${sizeOf(table.shape)}, expected ${blocks} and 16`);
   const inner: Nested | undefined = nested && { ...nested, table: needed(key, `${key}.nested_quant_map`, values, take), scales: needed(key, `${key}.nested_absmax`, values, take) };
+  expectFloats(key, inner === undefined ? [table, largest] : [table, inner.table, inner.scales]);
   if (inner !== undefined && (largest.dtype !== 'uint8' || sizeOf(inner.table.shape) !== 256 || sizeOf(inner.scales.shape) !== Math.ceil(blocks / inner.block))) throw unknownQuantization(values.file, key, 'double quantisation of another shape');
   return { key, shape, encoding: { kind: 'nf4', values, table, largest, block, ...(inner === undefined ? {} : { nested: inner }) } };
 }
@@ -96,12 +98,18 @@ function asFloat8(key: string, values: WeightRef, take: Take): EncodedTensor | u
   const module = key.endsWith('.weight') ? key.slice(0, -'.weight'.length) : key;
   const scales = scaleNames.map((name) => take(`${module}${name}`)).find((ref) => ref !== undefined);
   if (scales === undefined) return { key, shape: values.shape, encoding: { kind: 'fp8', values } };
+  expectFloats(key, [scales]);
   const [rows, ...rest] = values.shape;
   const columns = sizeOf(rest);
   const [down, across] = [scales.shape[0] ?? 1, sizeOf(scales.shape.slice(1))];
   const isBlocks = down === Math.ceil(rows! / 128) && across === Math.ceil(columns / 128);
   if (!isBlocks && !((down === 1 || down === rows) && across === 1)) throw unknownQuantization(values.file, key, `scales [${scales.shape.join(', ')}] for float8 [${values.shape.join(', ')}]; known are one for all, one a row, or one a block of 128 × 128`);
   return { key, shape: values.shape, encoding: { kind: 'fp8', values, scales } };
+}
+
+/** Tables and scales are floats; read as something else they would scale a weight by nonsense. */
+function expectFloats(key: string, refs: readonly WeightRef[]): void {
+  for (const { file, dtype, shape } of refs) if (!floats.has(dtype)) throw unknownQuantization(file, key, `a table or scales of ${dtype} [${shape.join(', ')}], expected floats`);
 }
 
 function needed(key: string, name: string, { file }: WeightRef, take: Take): WeightRef {
