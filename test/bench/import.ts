@@ -1,8 +1,14 @@
 // The kernels of imports: those of the add-on beside those in TypeScript, in turns on the same values. On one thread, as imports call them, and on two.
+// Then the command as a whole with either.
+import { spawn } from 'node:child_process';
+import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { whyNotNative } from '../../engine/device/native.ts';
 import { nativeKernels, plainKernels, type Kernels } from '../../nodes/bagel/weights/kernels.ts';
 import { df11Layout, encodeDf11 } from '../support/encode-weights.ts';
-import { interleave } from './measure.ts';
+import { writeModelFolder } from '../support/model-folder.ts';
+import { interleave, peakMemory } from './measure.ts';
 import type { Row } from './table.ts';
 
 /** A step of an import. */
@@ -22,7 +28,39 @@ export async function benchImport(): Promise<Row[]> {
     const each = (total: number) => total / 5 * 1e6 / count;
     rows.push({ name: `import: ${name}`, value: ms.script / ms.one, unit: '×', goal: '> 5', note: `${each(ms.script).toFixed(2)} ns a value in TypeScript, ${each(ms.one).toFixed(2)} native; on two threads ${(ms.script / ms.two).toFixed(1)} ×` });
   }
-  return rows;
+  return [...rows, ...(await benchCommand())];
+}
+
+/** The command as a whole on a model of random weights, with the add-on and without it, in turns. */
+async function benchCommand(): Promise<Row[]> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'bagelgraph-bench-'));
+  try {
+    const source = path.join(folder, 'source');
+    await writeModelFolder(source, { dtype: 'bfloat16', hidden: 512, ffn: 2048, layers: 8, heads: 8, kvHeads: 2, vocab: 4096 });
+    for (const name of ['tokenizer.json', 'tokenizer_config.json']) await copyFile(path.join('models/bagel-demo', name), path.join(source, name)).catch(() => undefined);
+    const bytes = (await Promise.all((await readdir(source)).map((name) => stat(path.join(source, name))))).reduce((sum, { size }) => sum + size, 0);
+    const run = (native: '0' | '1') => importOnce(source, path.join(folder, `made-${native}`), native);
+    const rounds: Record<'native' | 'script', { ms: number; peak: number }>[] = [];
+    for (let i = 0; i < 3; i++) rounds.push({ native: await run('1'), script: await run('0') });
+    const least = (of: (round: (typeof rounds)[number]) => number) => Math.min(...rounds.map(of));
+    const [native, script] = [least((round) => round.native.ms), least((round) => round.script.ms)];
+    return [
+      { name: 'import: the command, bf16 to int4', value: bytes / 1e3 / native, unit: 'MB/s', goal: '', note: `${(bytes / 1e6).toFixed(0)} MB of source in ${(native / 1e3).toFixed(1)} s; ${(script / native).toFixed(1)} × as fast as TypeScript, start, hashes and checks included` },
+      { name: 'import: the command, peak memory', value: least((round) => round.native.peak) / 1e6, unit: 'MB', goal: '', note: `all processes (PSS); ${(least((round) => round.script.peak) / 1e6).toFixed(0)} in TypeScript` },
+    ];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function importOnce(source: string, to: string, native: '0' | '1'): Promise<{ ms: number; peak: number }> {
+  const start = performance.now();
+  const child = spawn(process.execPath, ['bin/bagelgraph.js', 'import', source, '--to', to, '--format', 'int4', '--quiet'], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, BAGELGRAPH_NATIVE: native } });
+  const ended = new Promise<void>((resolve, reject) => child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`import ended with ${code}`)))));
+  const peak = await peakMemory(child.pid!, ended);
+  const ms = performance.now() - start;
+  await rm(to, { recursive: true });
+  return { ms, peak };
 }
 
 function calls(): Record<string, (kernels: Kernels) => unknown> {
