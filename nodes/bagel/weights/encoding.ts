@@ -68,9 +68,11 @@ async function readFloat8({ values, scales }: Encoding & { kind: 'fp8' }, shape:
   const across = sizeOf(scales.shape.slice(1));
   // blocks are 128 on a side; a scale a row or for all is a block that wide
   const [height, width] = [down === 1 ? shape[0]! : down === shape[0] ? 1 : 128, across === 1 ? columns : 128];
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count;) {
     const [row, column] = [Math.floor((from + i) / columns), (from + i) % columns];
-    plain[i]! *= factors[Math.floor(row / height) * across + Math.floor(column / width)]!;
+    const factor = factors[Math.floor(row / height) * across + Math.floor(column / width)]!;
+    // up to the end of the row or of the block
+    for (const end = Math.min(count, i + Math.min(columns - column, width - (column % width))); i < end; i++) plain[i]! *= factor;
   }
   return plain;
 }
