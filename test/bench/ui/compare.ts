@@ -29,7 +29,7 @@ export async function benchComparison(lab: Lab, folder: string, counts: readonly
     for (const count of counts) {
       for (const [i, kind] of kinds.entries()) {
         if (i === 2 && count > mostElements) continue;
-        await measure(lab, kind, count, figures[i]!).catch((error: unknown) => { console.error(`${kind.name}, ${count} nodes: ${String(error)}`); });
+        await measure(lab, kind, count, figures[i]!).catch((error: unknown) => { console.error(`${kind.name}, ${count} nodes: ${String(error).split('\n')[0]}`); });
       }
       printRows(figures, `${count} nodes: `);
     }
