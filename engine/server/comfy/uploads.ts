@@ -71,7 +71,6 @@ async function placeBesideOthers(partial: string, target: string, bytes: Buffer)
   const { dir, name: stem, ext } = path.parse(target);
   for (let i = 0; ; i++) {
     const candidate = path.join(dir, i === 0 ? `${stem}${ext}` : `${stem} (${i})${ext}`);
-    if (await holds(candidate, bytes)) return path.basename(candidate);
     try {
       await linkOrCopy(partial, candidate, bytes);
       return path.basename(candidate);
@@ -79,6 +78,8 @@ async function placeBesideOthers(partial: string, target: string, bytes: Buffer)
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENAMETOOLONG') throw new HttpError(400, 'the name is too long once it is numbered');
       if (code !== 'EEXIST') throw error;
+      // looked at only now: an equal upload may have taken the name a moment ago
+      if (await holds(candidate, bytes)) return path.basename(candidate);
     }
   }
 }
