@@ -179,6 +179,7 @@ journeys('arranging', (given) => {
     await page.keyboard.press('p');
     const title = await editor.title('3');
     await page.mouse.dblclick(title.x, title.y);
+    await page.getByRole('dialog').getByRole('textbox').waitFor();
     await page.keyboard.press('Control+a');
     await page.keyboard.type('Turned');
     await page.keyboard.press('Enter');

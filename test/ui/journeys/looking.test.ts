@@ -77,7 +77,8 @@ journeys('looking around', (given) => {
     await editor.open(mixed);
     for (const [width, height] of [[1000, 600], [1900, 1000]] as const) {
       await page.setViewportSize({ width, height });
-      await editor.until("(() => { const one = document.querySelector('canvas'); return one.width === Math.round(one.clientWidth * devicePixelRatio) && one.height === Math.round(one.clientHeight * devicePixelRatio); })()");
+      // the bitmap reaches 256 pixels beyond the view on each side
+      await editor.until("(() => { const [bitmap, view] = ['canvas', '.stage'].map((one) => document.querySelector(one)); return bitmap.clientWidth === view.clientWidth + 512 && bitmap.clientHeight === view.clientHeight + 512; })()");
       await page.keyboard.press('Period');
       await editor.ask('idle');
       for (const id of ['2', '5']) {

@@ -5,7 +5,7 @@ import type { NodeId } from '../../state/document.ts';
 import { applyEvent, applyPreview, applyQueue, hasGap, noRuns, skipGap, type Run, type RunEvent, type RunState } from '../../state/run.ts';
 import { totalsAfter, type RunTotals } from '../../state/run-view.ts';
 import type { Frame, LogEntry } from '../../api/frames.ts';
-import { getJob, getQueueOrder, listJobs, type Job, type JobDetail, type QueueOrder } from '../../api/jobs.ts';
+import { getJob, getQueueOrder, listJobs, orderQueue, type Job, type JobDetail, type QueueOrder } from '../../api/jobs.ts';
 import { replayEvents } from '../../api/replay.ts';
 import { openSocket, type Connection } from '../../api/socket.ts';
 import { readShown, type Shown } from './shown.ts';
@@ -44,6 +44,8 @@ export interface Runs {
   latestOf(tab: string): Run | undefined;
   tabOf(run: string): string | undefined;
   refresh(): void;
+  /** Puts what waits into another order, here at once and on the server. */
+  reorder(waiting: readonly string[]): Promise<void>;
   /** Lists older jobs too, from now on. */
   listOlder(): Promise<void>;
   detail(id: string): Promise<JobDetail | undefined>;
@@ -131,12 +133,15 @@ export function createRuns(options: RunsOptions): Runs {
     }
   };
 
+  /** Orders that the server is being told, and that it was told: an answer that was asked for before knows nothing of them. */
+  let [telling, told] = [0, 0];
   const refresh = async () => {
+    const before = told;
     try {
       const [found, queued] = await Promise.all([listJobs(mostListed), getQueueOrder()]);
       jobs.value = found.jobs;
       hasOlder.value = found.hasMore;
-      order.value = queued;
+      if (telling === 0 && told === before) order.value = queued;
       state.value = applyQueue(state.value, queued.running.length + queued.waiting.length);
       for (const id of queued.running) {
         const known = state.value.runs[id];
@@ -194,6 +199,16 @@ export function createRuns(options: RunsOptions): Runs {
     },
     tabOf: (run) => claims.get(run),
     refresh: refreshSoon,
+    async reorder(waiting) {
+      order.value = { ...order.value, waiting };
+      telling++;
+      try {
+        await orderQueue(waiting);
+      } finally {
+        telling--;
+        told++;
+      }
+    },
     async listOlder() {
       mostListed = jobs.value.length + listed;
       await refresh();
