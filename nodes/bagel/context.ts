@@ -12,6 +12,8 @@ import { rowsName } from './model/parts.ts';
 
 /** Rows that are reserved beyond what is needed, so that a longer context can grow in place. */
 const slackRows = 256;
+/** Row buffers on their way at once: each is held twice for a moment. */
+const copiedAtOnce = 16;
 /** Contexts that are kept findable before dead ones are looked for. */
 const maxRemembered = 256;
 
@@ -310,11 +312,13 @@ async function copyRows(context: Context, used: number, { device, signal }: Work
     const made = await Promise.all(names.map(() => on.write({ dtype: 'float32', shape: [capacity, headDim] })));
     names.forEach((name, i) => handles.set(name, made[i]!));
     if (length === 0 || buffers === undefined) continue;
-    for (const [i, name] of names.entries()) {
-      const rows = { handle: await handleOn(buffers.handles.get(name)!, on, device, length), rows: length };
-      await model.run(on, `copy:${headDim}`, { rows }, { copy: { into: made[i]!, row: 0 } }, signal);
-      if (rows.handle !== buffers.handles.get(name)) await on.free([rows.handle]);
-    }
+    const copyOver = async (name: string): Promise<void> => {
+      const from = buffers.handles.get(name)!;
+      const handle = await handleOn(from, on, device, length);
+      await model.run(on, `copy:${headDim}`, { rows: { handle, rows: length } }, { copy: { into: handles.get(name)!, row: 0 } }, signal);
+      if (handle !== from) await on.free([handle]);
+    };
+    for (let i = 0; i < names.length; i += copiedAtOnce) await Promise.all(names.slice(i, i + copiedAtOnce).map(copyOver));
   }
   return { place: placeOf(model, device), handles, capacity, used };
 }

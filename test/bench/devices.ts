@@ -15,7 +15,7 @@ import type { Row } from './table.ts';
 
 const names = ['cpu:0', 'cpu:1'];
 const size = { width: 128, height: 128 };
-const rounds = 5;
+const rounds = 9;
 const always: DenoiseOptions = { timesteps: 4, timestepShift: 3, cfgText: 4, cfgImage: 1, cfgInterval: [0, 1], renormType: 'global', renormMin: 0, taylorSeer: false };
 /** As the app draws, on a coarser schedule. */
 const app: DenoiseOptions = { ...always, timesteps: 8, cfgInterval: [0.4, 1] };
