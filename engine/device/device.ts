@@ -122,7 +122,7 @@ export interface Device {
   /** Rises when the worker was lost and restarted. */
   readonly epoch: number;
   load(program: Program): Promise<Session>;
-  /** Gives what `fetch` names, but not outputs that went into row buffers. Aborted: rejects with an AbortError, the worker lost: with a DeviceLostError. */
+  /** Calls are worked in the order they are made, whether the caller waits for each or not. Gives what `fetch` names, but not outputs that went into row buffers. Aborted: rejects with an AbortError, the worker lost: with a DeviceLostError. */
   run(session: Session, feeds: Readonly<Record<string, Feed>>, fetch: Readonly<Record<string, Fetch>>, options?: RunOptions): Promise<Record<string, Handle | Tensor>>;
   /** Stores a tensor, or reserves a zeroed row buffer of `shape` when no data is given. */
   write(tensor: Tensor | { readonly dtype: DType; readonly shape: Shape }): Promise<Handle>;

@@ -95,7 +95,7 @@ export function placeOf(model: BagelModel, device: Device): string {
 }
 
 /** `isHalf`: without the generation expert. */
-function llmPart(index: number, isHalf = false): string {
+export function llmPart(index: number, isHalf = false): string {
   return `llm:${index}${isHalf ? ':und' : ''}`;
 }
 
@@ -178,12 +178,7 @@ interface Layers {
 /** Runs every layer over rows that look back on a context. Gives the wanted output of the last part as a handle. */
 export async function runLayers(context: Context, layers: Layers, want: 'und' | 'gen' | undefined, work: Work): Promise<Handle | undefined> {
   const { model } = context;
-  const rows = layers.positions.length;
-  const shared = {
-    positions: int64([rows], layers.positions),
-    single: bool(rows === 1 && context.length > 0),
-    causal: bool(layers.causal),
-  };
+  const shared = rowInputs(layers, context);
   const takesTurns = work.takesTurns === true || placeOf(model, work.device).includes(',');
   const last = model.cuts.llm.length - 1;
   const isHalf = await model.halves.enter((layers.genRows ?? 0) > 0, work.device);
@@ -220,6 +215,12 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
   return stream.made[0];
 }
 
+/** What every piece is fed beside the rows themselves. */
+export function rowInputs({ positions, causal }: Pick<Layers, 'positions' | 'causal'>, context: Context): Readonly<Record<string, Tensor>> {
+  const rows = positions.length;
+  return { positions: int64([rows], positions), single: bool(rows === 1 && context.length > 0), causal: bool(causal) };
+}
+
 /** What goes from piece to piece, and the handles that were made for it. */
 interface Stream {
   readonly und: Feed;
@@ -239,15 +240,23 @@ async function runPiece(context: Context, index: number, given: Readonly<Record<
   const { model } = context;
   const part = llmPart(index, isHalf);
   if (isHalf) model.halves.keep(await model.session(work.device, part));
-  const fetch: Record<string, Fetch> = { ...(wanted.und ? { und_out: 'handle' } : {}), ...(wanted.gen ? { gen_out: 'handle' } : {}) };
+  const { feeds, fetch } = pieceCall(context, index, given, store);
+  if (wanted.und) fetch['und_out'] = 'handle';
+  if (wanted.gen) fetch['gen_out'] = 'handle';
+  const { und_out: und, gen_out: gen } = await model.run(work.device, part, feeds, fetch, work.signal) as { und_out?: Handle; gen_out?: Handle };
+  return { und: und === undefined ? noRows(model) : { handle: und }, gen: gen === undefined ? noRows(model) : { handle: gen }, made: [und, gen].filter((handle) => handle !== undefined) };
+}
+
+/** Feeds of a piece of the layers with what the context has cached, and fetches that put new keys and values into `store`. */
+export function pieceCall(context: Context, index: number, given: Readonly<Record<string, Feed>>, store: RowBuffers | undefined): { readonly feeds: Readonly<Record<string, Feed>>; readonly fetch: Record<string, Fetch> } {
   const feeds: Record<string, Feed> = { ...given };
-  const { first, end } = model.cuts.llm[index]!;
-  for (const name of rowNames(model, first, end)) {
+  const fetch: Record<string, Fetch> = {};
+  const { first, end } = context.model.cuts.llm[index]!;
+  for (const name of rowNames(context.model, first, end)) {
     feeds[`past_${name}`] = pastFeed(context, name);
     if (store !== undefined) fetch[name] = { into: store.handles.get(name)!, row: context.length };
   }
-  const { und_out: und, gen_out: gen } = await model.run(work.device, part, feeds, fetch, work.signal) as { und_out?: Handle; gen_out?: Handle };
-  return { und: und === undefined ? noRows(model) : { handle: und }, gen: gen === undefined ? noRows(model) : { handle: gen }, made: [und, gen].filter((handle) => handle !== undefined) };
+  return { feeds, fetch };
 }
 
 async function departStream(stream: Stream, to: Device, work: Work): Promise<() => Promise<Stream>> {

@@ -2,9 +2,10 @@
 import { Generator } from '../../engine/tensor/random.ts';
 import type { Handle } from '../../engine/device/device.ts';
 import type { Tensor } from '../../engine/tensor/tensor.ts';
-import { claimRows, releaseRows, runLayers, type Context, type RowBuffers, type Work } from './context.ts';
-import { checkPositions, embed } from './encode.ts';
+import { claimRows, releaseRows, type Context, type RowBuffers, type Work } from './context.ts';
+import { checkPositions } from './encode.ts';
 import { sampleToken, type SamplingOptions } from './sampling.ts';
+import { openTokenReader, type TokenReader } from './token-reader.ts';
 
 export interface TextOptions {
   /** Tokens at most, the begin token included, as the reference counts. */
@@ -28,19 +29,20 @@ export async function* generateTokens(context: Context, options: TextOptions, wo
   const room = Math.min(options.maxTokens, model.config.llm.maxPositions - context.rope);
   const seen: number[] = [];
   const rows = new GrowingRows(context, work);
+  const reader = await openTokenReader(model, work);
   let token = bos;
   try {
     while (seen.length + 1 < room) {
       work.signal?.throwIfAborted();
       const current = await rows.next(room - seen.length);
-      const next = await readToken(current, token, seen, options, random, work);
+      const next = await readToken(current, token, seen, options, random, reader, work);
       if (next === eos) return;
       seen.push(next);
       token = next;
       yield next;
     }
   } finally {
-    await rows.end();
+    await Promise.all([rows.end(), reader.end()]);
   }
 }
 
@@ -83,19 +85,15 @@ class GrowingRows {
 }
 
 /** Reads one token behind the context and gives the next. */
-async function readToken(context: Context & { readonly buffers: RowBuffers }, token: number, seen: readonly number[], options: TextOptions, random: Generator, work: Work): Promise<number> {
-  const { model } = context;
-  const row = await embed(model, [token], undefined, work);
-  const last = (await runLayers(context, { und: { handle: row }, undRows: 1, positions: [context.rope], causal: true, store: context.buffers }, 'und', work))!;
+async function readToken(context: Context & { readonly buffers: RowBuffers }, token: number, seen: readonly number[], options: TextOptions, random: Generator, reader: TokenReader, work: Work): Promise<number> {
+  const { sampling } = options;
+  const chosen = await reader.read(context, token, sampling === undefined ? 'token' : 'logits');
   work.count('decode');
+  if (sampling === undefined) return Number((chosen as Tensor).data[0]);
   try {
-    if (options.sampling === undefined) return Number((await model.tensor(work.device, 'head', { und: { handle: last } }, 'token', work.signal)).data[0]);
-    const logits = await model.handle(work.device, 'head', { und: { handle: last } }, 'logits', work.signal);
-    const next = await sample(context, logits, options.sampling, seen, random, work);
-    await work.device.free([logits]);
-    return next;
+    return await sample(context, chosen as Handle, sampling, seen, random, work);
   } finally {
-    await work.device.free([row, last]);
+    await work.device.free([chosen as Handle]);
   }
 }
 
