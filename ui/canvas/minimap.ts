@@ -33,11 +33,12 @@ const redrawMs = 100;
 /** Fills `element`, which must be positioned and hide what overflows. */
 export function createMinimap(element: HTMLElement, source: MinimapSource): Minimap {
   const surface = element.ownerDocument.createElement('canvas');
-  const sight = element.ownerDocument.createElement('div');
+  // four lines that are only transformed: a frame of another size would lay the page out anew in each drawn frame
+  const edges = Array.from({ length: 4 }, () => element.ownerDocument.createElement('div'));
   Object.assign(surface.style, { position: 'absolute', left: '0', top: '0', width: '100%', height: '100%', transformOrigin: '0 0', touchAction: 'none', willChange: 'transform' });
-  Object.assign(sight.style, { position: 'absolute', left: '0', top: '0', boxSizing: 'border-box', border: '1.5px solid', pointerEvents: 'none', willChange: 'transform' });
+  for (const { style } of edges) Object.assign(style, { position: 'absolute', left: '0', top: '0', width: '1px', height: '1px', transformOrigin: '0 0', pointerEvents: 'none', willChange: 'transform' });
   surface.setAttribute('aria-hidden', 'true'); // the outline says the same in words
-  element.append(surface, sight);
+  element.append(surface, ...edges);
   const ctx = surface.getContext('2d')!;
   const abort = new AbortController();
   let frame: Frame = { scale: 1, left: 0, top: 0 };
@@ -61,7 +62,7 @@ export function createMinimap(element: HTMLElement, source: MinimapSource): Mini
     drawn = { around, frame: frameOf(around ?? source.visible(), width, height) };
     ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
     drawMap(ctx, source, drawn.frame, width, height);
-    sight.style.borderColor = source.look.theme.text;
+    for (const { style } of edges) style.backgroundColor = source.look.theme.text;
     place();
   };
   /** Both the graph and the part in sight whole, in the middle. */
@@ -72,7 +73,7 @@ export function createMinimap(element: HTMLElement, source: MinimapSource): Mini
     frame = frameOf(boxAround([drawn.around ?? source.visible(), [x, y, w, h]])!, width, height);
     const { scale, left, top } = frame;
     surface.style.transform = `translate(${(drawn.frame.left - left) * scale}px, ${(drawn.frame.top - top) * scale}px) scale(${scale / drawn.frame.scale})`;
-    Object.assign(sight.style, { transform: `translate(${(x - left) * scale}px, ${(y - top) * scale}px)`, width: `${Math.max(4, w * scale)}px`, height: `${Math.max(4, h * scale)}px` });
+    for (const [i, box] of edgesOf([(x - left) * scale, (y - top) * scale, Math.max(4, w * scale), Math.max(4, h * scale)]).entries()) edges[i]!.style.transform = `translate(${box[0]}px, ${box[1]}px) scale(${box[2]}, ${box[3]})`;
   };
   const follow = (isMoved: boolean) => {
     const waitMs = drawnAt + redrawMs - performance.now();
@@ -103,9 +104,15 @@ export function createMinimap(element: HTMLElement, source: MinimapSource): Mini
       abort.abort();
       observer.disconnect();
       surface.remove();
-      sight.remove();
+      for (const edge of edges) edge.remove();
     },
   };
+}
+
+/** Lines along the inside of a box: top, bottom, left, right. */
+function edgesOf([x, y, w, h]: Box): Box[] {
+  const line = 1.5;
+  return [[x, y, w, line], [x, y + h - line, w, line], [x, y, line, h], [x + w - line, y, line, h]];
 }
 
 /** A box whole, in the middle of the map. */

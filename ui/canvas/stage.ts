@@ -15,7 +15,7 @@ LiteGraph.search_filter_enabled = false;
 LiteGraph.NODE_TITLE_HEIGHT = titleHeight;
 
 /** How far the bitmap reaches beyond the view, in CSS pixels. */
-const overscanPx = 256;
+const overscanPx = 384;
 /** Most a collapsed node takes; as the selection reckons it. */
 const collapsedWidth = 160;
 

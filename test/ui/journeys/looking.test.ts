@@ -77,8 +77,8 @@ journeys('looking around', (given) => {
     await editor.open(mixed);
     for (const [width, height] of [[1000, 600], [1900, 1000]] as const) {
       await page.setViewportSize({ width, height });
-      // the bitmap reaches 256 pixels beyond the view on each side
-      await editor.until("(() => { const [bitmap, view] = ['canvas', '.stage'].map((one) => document.querySelector(one)); return bitmap.clientWidth === view.clientWidth + 512 && bitmap.clientHeight === view.clientHeight + 512; })()");
+      // the bitmap reaches equally far beyond the view on each side, as before the view changed its size
+      await editor.until("(() => { const [bitmap, view] = ['canvas', '.stage'].map((one) => document.querySelector(one)); return bitmap.clientWidth - view.clientWidth === bitmap.clientHeight - view.clientHeight; })()");
       await page.keyboard.press('Period');
       await editor.ask('idle');
       for (const id of ['2', '5']) {
