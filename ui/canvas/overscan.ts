@@ -72,10 +72,11 @@ export class Overscan {
     return [this.#at[axis], this.#at[axis] + this.#size[axis]];
   }
 
-  /** What is drawn, and on a side where the view looks beyond it, all up to the bitmap's edge: one large strip costs less than many small ones. */
+  /** What is drawn, and on a side where the view looks beyond it, a good part of the margin: one large strip costs less than many small ones, but all in one frame. */
   #reach([from, to]: Span, axis: 0 | 1): Span {
     const [first, last] = this.#seen(axis);
-    return [first < from ? 0 : from, last > to ? this.bitmapSize[axis] : to];
+    const ahead = Math.round(this.#margin * 2 / 3);
+    return [first < from ? Math.max(0, first - ahead) : from, last > to ? Math.min(this.bitmapSize[axis], last + ahead) : to];
   }
 
   /** Less than half of the view drawn, a copy costs more than it saves. */

@@ -47,12 +47,12 @@ describe('a bitmap larger than the view', () => {
     }
   });
 
-  test('a move within what is drawn draws nothing; one beyond it draws up to the edge, so that the next ones draw nothing', () => {
+  test('a move within what is drawn draws nothing; one beyond it draws two thirds of the margin ahead, so that the next ones draw nothing', () => {
     const { overscan } = new Bitmap(100, 80, 30);
-    expect(overscan.move([-4, 0])).toEqual({ copy: undefined, draw: [[130, 30, 30, 80]] });
+    expect(overscan.move([-4, 0])).toEqual({ copy: undefined, draw: [[130, 30, 24, 80]] });
     expect(overscan.move([-20, 0])).toEqual({ copy: undefined, draw: [] });
     expect(overscan.move([24, 0])).toEqual({ copy: undefined, draw: [] });
-    expect(overscan.move([0, 5])).toEqual({ copy: undefined, draw: [[30, 0, 130, 30]] });
+    expect(overscan.move([0, 5])).toEqual({ copy: undefined, draw: [[30, 5, 124, 25]] });
   });
 
   test('at the edge of the bitmap what is drawn is copied to where more of the room lies ahead', () => {
@@ -60,7 +60,7 @@ describe('a bitmap larger than the view', () => {
     overscan.move([-30, 0]);
     const { copy, draw } = overscan.move([-5, 0]);
     expect(copy).toEqual([-50, 0]);
-    expect(draw).toEqual([[110, 30, 50, 80]]);
+    expect(draw).toEqual([[110, 30, 25, 80]]);
     expect(overscan.view).toEqual([15, 30, 100, 80]);
   });
 
