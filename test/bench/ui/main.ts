@@ -1,4 +1,4 @@
-// npm run bench:ui [-- --keep] [--only load|1000|5000|drag|search|type|tabs|compare] [--comfyui-frontend DIR [--counts 245,1000,5000]]: measures the page in Chromium
+// npm run bench:ui [-- --keep] [--only load|1000|5000|drag|search|type|tabs|jobs|compare] [--comfyui-frontend DIR [--counts 245,1000,5000]]: measures the page in Chromium
 // on this machine, and beside ComfyUI's own (the folder `static` of comfyui-frontend-package). Nothing is asserted: machines are noisy.
 import { rm } from 'node:fs/promises';
 import { chromiumPath, startBrowser } from '../../ui/canvas/browser.ts';
@@ -7,6 +7,7 @@ import { printTable, type Row } from '../table.ts';
 import { benchComparison } from './compare.ts';
 import { benchDragging, benchSearch, benchTabs, benchTyping } from './editing.ts';
 import { writeGeneratedPack } from './generated-pack.ts';
+import { benchJobs } from './jobs.ts';
 import type { Lab } from './lab.ts';
 import { benchGraph, benchLoad } from './opening.ts';
 
@@ -18,6 +19,7 @@ const sections: Readonly<Record<string, (lab: Lab) => Promise<Row[]>>> = {
   search: benchManyTypes,
   type: benchTyping,
   tabs: benchTabs,
+  jobs: benchJobs,
 };
 
 async function benchManyTypes(lab: Lab): Promise<Row[]> {

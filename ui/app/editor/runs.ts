@@ -29,7 +29,7 @@ export interface Runs {
   /** The server keeps older ones. */
   readonly hasOlder: ShallowRef<boolean>;
   readonly order: ShallowRef<QueueOrder>;
-  /** Of jobs that have ended. */
+  /** Of listed jobs that have ended. */
   readonly details: ShallowRef<ReadonlyMap<string, JobDetail>>;
   /** The run under way, of any workflow. */
   readonly current: ComputedRef<Run | undefined>;
@@ -133,6 +133,13 @@ export function createRuns(options: RunsOptions): Runs {
     }
   };
 
+  /** A detail holds a whole workflow: those of jobs that are listed no more are asked for anew. */
+  const forgetDetails = () => {
+    const ids = new Set(jobs.value.map(({ id }) => id));
+    const kept = [...details.value].filter(([id]) => ids.has(id));
+    if (kept.length < details.value.size) details.value = new Map(kept);
+  };
+
   /** Orders that the server is being told, and that it was told: an answer that was asked for before knows nothing of them. */
   let [telling, told] = [0, 0];
   const refresh = async () => {
@@ -140,6 +147,7 @@ export function createRuns(options: RunsOptions): Runs {
     try {
       const [found, queued] = await Promise.all([listJobs(mostListed), getQueueOrder()]);
       jobs.value = found.jobs;
+      forgetDetails();
       hasOlder.value = found.hasMore;
       if (telling === 0 && told === before) order.value = queued;
       state.value = applyQueue(state.value, queued.running.length + queued.waiting.length);
