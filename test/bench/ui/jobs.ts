@@ -4,7 +4,8 @@ import { slowChain } from '../../ui/journeys/graphs.ts';
 import type { Row } from '../table.ts';
 import { heapBytes, type Lab } from './lab.ts';
 
-const warmUps = 200;
+/** Until code is compiled and lists are full. */
+const warmUps = 500;
 const jobs = 1000;
 const atOnce = 50;
 

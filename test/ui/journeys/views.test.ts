@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { openEditor } from './editor-page.ts';
+import { slowChain } from './graphs.ts';
 import { journeys } from './journeys.ts';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -150,5 +151,24 @@ journeys('views', (given) => {
     // a worker's memory is its own, and known once it has started
     while (await used('cpu:1') === 0) await page.waitForTimeout(100);
     await page.getByText(/Parts of models: [1-9]/).first().waitFor();
+  });
+
+  test('the devices panel asks one question at a time, however many runs begin and end', async () => {
+    const { editor, editor: { page } } = given;
+    await editor.open(slowChain(2, 20).replace('"fixed"', '"increment"'));
+    let [asking, most, asked] = [0, 0, 0];
+    await page.route('**/api/system_stats', async (route) => {
+      most = Math.max(most, ++asking);
+      asked++;
+      const response = await route.fetch();
+      await new Promise((resolve) => setTimeout(resolve, 300)); // a server with much to do
+      asking--;
+      await route.fulfill({ response });
+    });
+    for (let i = 0; i < 10; i++) await page.keyboard.press('Control+Enter');
+    await editor.untilDone(10);
+    while (asked < 2) await page.waitForTimeout(50);
+    expect(most).toBe(1);
+    await page.unroute('**/api/system_stats');
   });
 }, { flags: ['--devices', 'cpu:0,cpu:1'] });
