@@ -141,3 +141,24 @@ journeys('over the page', (given) => {
     `);
   });
 });
+
+journeys('beside the graph, on two devices', (given) => {
+  test('axe finds nothing serious in the queue, where two run and one waits, and in the devices', async () => {
+    const { editor, editor: { page } } = given;
+    await editor.open(slowChain(100, 800));
+    const node = await editor.title('1');
+    await page.mouse.click(node.x, node.y);
+    for (let run = 0; run < 3; run++) await editor.runAndCatch(() => page.keyboard.press('Control+Enter'));
+    const queue = page.getByRole('region', { name: 'Queue' });
+    await queue.locator('.is-running').first().waitFor();
+    await queue.locator('.is-waiting').waitFor();
+    const devices = page.getByRole('region', { name: 'Devices' });
+    await devices.getByRole('combobox', { name: 'Device of the selected nodes' }).waitFor();
+    expect(await flaws(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Pause the queue' }).click();
+    await queue.locator('.paused').waitFor();
+    expect(await flaws(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Go on', exact: true }).click();
+    await queue.locator('.paused').waitFor({ state: 'detached' });
+  });
+}, { flags: ['--devices', 'cpu:0,cpu:1'] });
