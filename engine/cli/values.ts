@@ -1,5 +1,6 @@
 // Changes a prompt as the command line asks: --set NODE.INPUT=VALUE, --seed, --model. Works on the API form with definitions at hand.
 import { findNode, withInput, type ApiNode, type ApiPrompt } from '../formats/api.ts';
+import { FormatError } from '../formats/errors.ts';
 import { parseJson, type Json } from '../formats/json.ts';
 import { nearestNames } from '../graph/nearest.ts';
 import type { AnyNode, Registry } from '../graph/node.ts';
@@ -14,7 +15,7 @@ function setValue(prompt: ApiPrompt, word: string, registry: Registry): ApiPromp
   const equals = word.indexOf('=');
   const dot = word.lastIndexOf('.', equals < 0 ? word.length : equals);
   if (equals < 0 || dot <= 0) throw new UsageError(`--set ${word}: expected NODE.INPUT=VALUE, such as 2.prompt="a red circle"`);
-  const node = findNode(prompt, word.slice(0, dot));
+  const node = nodeCalled(prompt, word, word.slice(0, dot));
   const input = word.slice(dot + 1, equals);
   const names = inputNames(prompt.nodes.get(node)!, registry);
   if (!names.includes(input)) {
@@ -22,6 +23,16 @@ function setValue(prompt: ApiPrompt, word: string, registry: Registry): ApiPromp
     throw new UsageError(`--set ${word}: ${prompt.nodes.get(node)!.class_type} has no input ${JSON.stringify(input)}${near === undefined ? '.' : `; did you mean ${near}?`} It has ${names.join(', ') || 'none'}`);
   }
   return withInput(prompt, node, input, readValue(word.slice(equals + 1), registry.get(prompt.nodes.get(node)!.class_type), input));
+}
+
+/** A name that no node has is a mistake of the command line, not of the workflow. */
+function nodeCalled(prompt: ApiPrompt, word: string, name: string): string {
+  try {
+    return findNode(prompt, name);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new UsageError(`--set ${word}: ${error.message}`);
+  }
 }
 
 function inputNames(node: ApiNode, registry: Registry): string[] {

@@ -1,5 +1,6 @@
 // Reads a workflow file of any form and turns it into a prompt: the editor's JSON, the API form, or a picture that holds one of them.
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { isApiForm, parsePrompt, type ApiPrompt } from '../formats/api.ts';
 import { FormatError } from '../formats/errors.ts';
 import { parseJson, type Json } from '../formats/json.ts';
@@ -21,7 +22,7 @@ export interface WorkflowFile {
 /** Throws a UsageError naming the file and what was found. */
 export async function readWorkflowFile(file: string): Promise<WorkflowFile> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw new UsageError(`there is no workflow file ${file}`);
+    if (error.code === 'ENOENT') throw new UsageError(`there is no workflow file ${file}: looked for ${path.resolve(file)}, give the path of a JSON file or of a picture that was saved with its workflow`);
     throw new UsageError(error.code === 'EISDIR' ? `${file} is a folder; give a workflow file` : `cannot read ${file}: ${error.message}`);
   });
   const json = parseFile(file, isPicture(bytes) ? await embedded(file, bytes) : bytes.toString('utf8'));
@@ -47,7 +48,7 @@ async function embedded(file: string, bytes: Buffer): Promise<string> {
   const { readMetadata } = await import('../image/metadata.ts');
   const metadata = readMetadata(bytes);
   const text = metadata.get('workflow') ?? metadata.get('prompt');
-  if (text === undefined) throw new UsageError(`the picture ${file} holds no workflow`);
+  if (text === undefined) throw new UsageError(`the picture ${file} holds no workflow: it may be cut off, or saved again by a program that drops what it does not know; give the file as it was saved here, or the workflow's JSON`);
   return text;
 }
 

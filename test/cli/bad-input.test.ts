@@ -154,7 +154,9 @@ describe('values', () => {
     [['run', path.join(workflows, 'text-to-image.json'), '--set', '2.steps=["1", 0]'], /steps: \['1', 0\] is no INT/, 1],
     [['run', 'workflow.json'], /workflow\.json is no workflow: line 1, column \d+: /, 2],
     [['run', '.'], /\. is a folder/, 2],
-    [['run', 'gone.json'], /no workflow file gone\.json/, 2],
+    [['run', 'gone.json'], /no workflow file gone\.json: looked for \/.*gone\.json, give the path/, 2],
+    [['run', path.join(workflows, 'edit.json'), '--set', 'LoadImage.image=cat.png'], /--set LoadImage\.image=cat\.png: no node has the id or title "LoadImage"; the nodes are 1 \(Load BAGEL\), 2 \(Load Image\)/, 2],
+    [['run', path.join(workflows, 'pictures', 'circle.png')], /circle\.png holds no workflow: .*give the file as it was saved here/, 2],
     [['verify'], /verify needs a golden folder/, 2],
     [['verify', 'gone'], /no model folder .*gone/, 1],
   ])('%j', async (words, message, code) => {
