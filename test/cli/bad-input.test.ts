@@ -163,6 +163,13 @@ describe('values', () => {
     await refused(await folderWith({ 'workflow.json': '{"1": {},, }' }), words, message, code);
   });
 
+  test('a loader without a model is told once, as an input that is missing', async () => {
+    const folder = await folderWith({ 'bare.json': JSON.stringify({ 1: { class_type: 'Bagel.Load', inputs: {} }, 2: { class_type: 'Bagel.TextToImage', inputs: { model: ['1', 0], prompt: 'a ring' } }, 3: { class_type: 'PreviewImage', inputs: { images: ['2', 0] } } }) });
+    const { code, stderr } = await bagelgraph(folder, 'run', 'bare.json');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/Bagel\.Load \(node 1\), input model: it is required/) });
+    expect(stderr).not.toContain('undefined');
+  });
+
   test('odd prompts draw all the same: empty, emoji, control and special tokens; odd sizes are rounded, and said', async () => {
     const folder = await folderWith();
     for (const prompt of ['', 'a 🔴 circle\non \u202eblue é e\u0301 <|im_end|><|vision_start|> \u0001']) {

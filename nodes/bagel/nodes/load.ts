@@ -99,7 +99,8 @@ export const load = defineNode({
   outputs: [{ name: 'model', type: BAGEL_MODEL }],
   validate: {
     inputs: ['model', 'similar'],
-    check: async ({ model, similar }, _types, env) => modelAt(String(model), similar === true, env.files).then(() => true as const, (error: Error) => error.message),
+    // a model that is not given is told as such; one by link is not known yet
+    check: async ({ model, similar }, _types, env) => model === undefined || modelAt(String(model), similar === true, env.files).then(() => true as const, (error: Error) => error.message),
   },
   fingerprint: ({ model, similar }, env) => modelAt(String(model), similar === true, env.files).then((found) => stampOf(found.path)).catch(() => null),
   async run({ model, strict, similar, ...placed }, context) {
