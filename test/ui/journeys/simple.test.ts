@@ -44,4 +44,11 @@ journeys('the simple view', (given) => {
     expect(editor.complaints).toEqual([]);
     await editor.close();
   });
+
+  test.each([['chat', 'The answer appears here.'], ['understand-think', 'The answer appears here.'], ['edit', 'Your picture appears here.']])('the form of %s says what will come', async (name, words) => {
+    const editor = await openEditor(given.browser, given.server.url, { path: `/?e2e=1#/app/${name}` });
+    await editor.page.locator('#simple').getByText(words).waitFor();
+    expect(editor.complaints).toEqual([]);
+    await editor.close();
+  });
 });

@@ -69,7 +69,7 @@ test('an unknown type, nothing to run, and what no output needs', () => {
   run(history, { kind: 'addNode', layer: rootLayer, type: 'ImageInvert', at: [0, 0] });
   expect(said(history.document)).toEqual([]);
   const foreign = readWorkflowText(readText('test/golden/workflows/bagel_text_to_image.json'), comfyTypes).document;
-  expect(findProblems(foreign, comfyTypes, ['3']).problems.map(({ message }) => say(message))).toContainEqual(expect.stringMatching(/is not installed here\.$/));
+  expect(findProblems(foreign, comfyTypes, ['3']).problems.map(({ message }) => say(message))).toContainEqual(expect.stringMatching(/is not installed here\. Install the node pack that has it, or delete the node\.$/));
 });
 
 test('only what the chosen outputs need is checked', () => {
