@@ -145,7 +145,7 @@ describe('mistakes on the command line', () => {
     [['run', 'list.json'], /list\.json[\s\S]*no workflow/, 2],
     [['run', 'broken.json'], /broken\.json[\s\S]*line 2, column 3/, 2],
     [['run', 'w.json', '--set', 'nonsense'], /NODE\.INPUT=VALUE/, 2],
-    [['run', 'w.json', '--set', '7.width=1'], /"7"[\s\S]*Canvas/, 1],
+    [['run', 'w.json', '--set', '7.width=1'], /"7"[\s\S]*Canvas/, 2],
     [['run', 'w.json', '--set', '1.widht=1'], /widht[\s\S]*width/, 2],
     [['run', 'w.json', '--seed', 'x'], /--seed[\s\S]*whole number/, 2],
     [['run', 'w.json', '--devices', 'tpu:0'], /tpu[\s\S]*cpu/, 2],

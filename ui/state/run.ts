@@ -182,8 +182,9 @@ function foldNode(run: Run, event: NodeEvent): Run {
     case 'reused': return isInner ? run : withNode(run, id, { status: 'cached', ui: event.ui });
     case 'finished': {
       const innerMs = (node.innerMs ?? 0) + (isInner && !event.cached ? event.ms : 0);
-      if (isInner) return withNode(run, id, { inner: node.inner.filter((inner) => inner !== event.node), innerMs });
-      return withNode(run, id, { status: event.cached ? 'cached' : 'finished', ms: event.ms + innerMs, device: event.device, inner: [] });
+      const device = together(node.device, event.device);
+      if (isInner) return withNode(run, id, { inner: node.inner.filter((inner) => inner !== event.node), innerMs, ...(event.cached ? {} : { device }) });
+      return withNode(run, id, { status: event.cached ? 'cached' : 'finished', ms: event.ms + innerMs, device, inner: [] });
     }
     case 'blocked': return withNode(run, id, { status: 'blocked', ...(event.message === null ? {} : { notices: [...node.notices, event.message] }) });
     case 'moved': return withNode(run, id, { movedBytes: node.movedBytes + event.bytes, moves: addMoves(node.moves ?? [], [event]) });
@@ -194,6 +195,13 @@ function foldNode(run: Run, event: NodeEvent): Run {
     }
     case 'interrupted': return withNode(run, id, { status: 'interrupted', inner: [] });
   }
+}
+
+/** Lanes by name, `+` between: those of a node and of its expansion. The host, and no lane of its own, are told of only where nothing else worked. */
+function together(known: string | undefined, more: string): string {
+  const lanes = [...new Set([...(known?.split('+') ?? []), ...more.split('+')])];
+  const devices = lanes.filter((lane) => lane !== 'host' && lane !== 'concurrent');
+  return devices.length > 0 ? devices.join('+') : more;
 }
 
 const newNodeRun: NodeRun = { status: 'waiting', notices: [], movedBytes: 0, counts: {}, inner: [] };

@@ -68,6 +68,29 @@ describe('a run that succeeds', () => {
     expect(totalsOf(only(state), 23_050, state).fraction).toBeCloseTo(23.05 / 26.05, 2);
   });
 
+  test('a node worked where its expansion worked; the host is told of only where nothing else is', () => {
+    const stamp = (seq: number) => ({ run: 'r', seq, at: seq });
+    const outer = { node: '1', display: '1', parent: null, real: '1' };
+    const inner = { node: '1.draw', display: '1', parent: '1', real: '1' };
+    const last = { node: '1.save', display: '1', parent: '1', real: '1' };
+    const state = foldAll([
+      { ...stamp(0), kind: 'started', nodes: 1, targets: ['1'], seeds: [] },
+      { ...stamp(1), ...outer, kind: 'begun', type: 'Draw', title: 'Draw', device: 'cpu:0' },
+      { ...stamp(2), ...inner, kind: 'begun', type: 'Denoise', title: 'Denoise', device: 'cpu:0+cpu:1' },
+      { ...stamp(3), ...inner, kind: 'finished', ms: 1, cached: false, device: 'cpu:0+cpu:1' },
+      { ...stamp(4), ...last, kind: 'begun', type: 'Save', title: 'Save', device: 'host' },
+      { ...stamp(5), ...last, kind: 'finished', ms: 1, cached: false, device: 'host' },
+      { ...stamp(6), ...outer, kind: 'finished', ms: 1, cached: false, device: 'cpu:0' },
+    ]);
+    expect(only(state).nodes['1']!.device).toBe('cpu:0+cpu:1');
+    const onHost = foldAll([
+      { ...stamp(0), kind: 'started', nodes: 1, targets: ['1'], seeds: [] },
+      { ...stamp(1), ...outer, kind: 'begun', type: 'Save', title: 'Save', device: 'host' },
+      { ...stamp(2), ...outer, kind: 'finished', ms: 1, cached: false, device: 'host' },
+    ]);
+    expect(only(onHost).nodes['1']!.device).toBe('host');
+  });
+
   test('the total only grows, and nodes run while they run', async () => {
     const events = overWire((await lab().run(graph)).events);
     let state = noRuns;
