@@ -23,8 +23,12 @@ class BudgetedDevice implements Device, Port {
   readonly budgetBytes: number;
   readonly #device: Device & Port;
   readonly #sessions = new Map<number, Loaded>();
+  /** Programs that load: several may at once. */
+  readonly #loading = new Set<Loaded>();
   readonly #values = new Map<number, number>();
   #valueBytes = 0;
+  /** Of values on their way to the device: many are written at once. */
+  #writingBytes = 0;
   #epoch = 0;
 
   constructor(device: Device & Port, budgetBytes: number) {
@@ -38,14 +42,14 @@ class BudgetedDevice implements Device, Port {
   async load(program: Parameters<Device['load']>[0]): ReturnType<Device['load']> {
     this.#check(residentBytes(program.forecast), `to load ${program.name}`);
     const loaded: Loaded = { program: program.name, forecast: program.forecast, fed: -1 };
-    const waiting = -this.#sessions.size - 1; // counts while it loads: several may load at once
-    this.#sessions.set(waiting, loaded);
+    this.#loading.add(loaded);
     try {
       const session = await this.#device.load(program);
+      this.#forgetLost(); // before, not after: it may be the first of a new worker
       this.#sessions.set(session.id, loaded);
       return session;
     } finally {
-      this.#sessions.delete(waiting);
+      this.#loading.delete(loaded);
     }
   }
 
@@ -57,8 +61,14 @@ class BudgetedDevice implements Device, Port {
   }
 
   async write(tensor: Parameters<Device['write']>[0]): Promise<Handle> {
-    this.#check(bytesOf(tensor), `for values ${tensor.dtype} [${tensor.shape.join(', ')}]`);
-    return this.#hold(await this.#device.write(tensor));
+    const bytes = bytesOf(tensor);
+    this.#check(bytes, `for values ${tensor.dtype} [${tensor.shape.join(', ')}]`);
+    this.#writingBytes += bytes;
+    try {
+      return this.#hold(await this.#device.write(tensor));
+    } finally {
+      this.#writingBytes -= bytes;
+    }
   }
 
   async accept(tensor: Parameters<Port['accept']>[0]): Promise<Handle> {
@@ -97,7 +107,7 @@ class BudgetedDevice implements Device, Port {
   #forgetLost(): void {
     if (this.#epoch === this.epoch) return;
     this.#epoch = this.epoch;
-    for (const id of this.#sessions.keys()) if (id > 0) this.#sessions.delete(id);
+    this.#sessions.clear();
     this.#values.clear();
     this.#valueBytes = 0;
   }
@@ -115,9 +125,10 @@ class BudgetedDevice implements Device, Port {
 
   #check(bytes: number, what: string): void {
     this.#forgetLost();
-    const weightBytes = [...this.#sessions.values()].reduce((sum, { forecast }) => sum + residentBytes(forecast), 0);
-    if (weightBytes + this.#valueBytes + bytes <= this.budgetBytes || bytes === 0) return;
-    throw new OutOfBudgetError(this.name, `${this.name} may use ${bytesText(this.budgetBytes)} and holds ${bytesText(weightBytes)} of weights and ${bytesText(this.#valueBytes)} of values: the ${bytesText(bytes)} ${what} do not fit: make it smaller, share it over more devices, or raise --memory`);
+    const weightBytes = [...this.#sessions.values(), ...this.#loading].reduce((sum, { forecast }) => sum + residentBytes(forecast), 0);
+    const valueBytes = this.#valueBytes + this.#writingBytes;
+    if (weightBytes + valueBytes + bytes <= this.budgetBytes || bytes === 0) return;
+    throw new OutOfBudgetError(this.name, `${this.name} may use ${bytesText(this.budgetBytes)} and holds ${bytesText(weightBytes)} of weights and ${bytesText(valueBytes)} of values: the ${bytesText(bytes)} ${what} do not fit: make it smaller, share it over more devices, or raise --memory`);
   }
 }
 

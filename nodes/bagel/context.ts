@@ -181,7 +181,7 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
   const shared = rowInputs(layers, context);
   const takesTurns = work.takesTurns === true || placeOf(model, work.device).includes(',');
   const last = model.cuts.llm.length - 1;
-  const isHalf = await model.halves.enter((layers.genRows ?? 0) > 0, work.device);
+  const isHalf = await model.halves.enter((layers.genRows ?? 0) > 0);
   let stream: Stream = { und: layers.und, gen: layers.gen ?? noRows(model), made: [] };
   let leave: (() => void) | undefined;
   try {
@@ -210,7 +210,7 @@ export async function runLayers(context: Context, layers: Layers, want: 'und' | 
     throw error;
   } finally {
     leave?.();
-    if (isHalf) await model.halves.leave(work.device);
+    if (isHalf) await model.halves.leave();
   }
   return stream.made[0];
 }
@@ -239,7 +239,7 @@ function noRows(model: BagelModel): Tensor {
 async function runPiece(context: Context, index: number, given: Readonly<Record<string, Feed>>, wanted: { und: boolean; gen: boolean }, store: RowBuffers | undefined, isHalf: boolean, work: Work): Promise<Stream> {
   const { model } = context;
   const part = llmPart(index, isHalf);
-  if (isHalf) model.halves.keep(await model.session(work.device, part));
+  if (isHalf) model.halves.keep(await model.session(work.device, part), work.device);
   const { feeds, fetch } = pieceCall(context, index, given, store);
   if (wanted.und) fetch['und_out'] = 'handle';
   if (wanted.gen) fetch['gen_out'] = 'handle';

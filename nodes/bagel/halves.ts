@@ -5,7 +5,7 @@ import type { Device, Session } from '../../engine/device/device.ts';
 export class Halves {
   #onlyReads: boolean;
   #passes = 0;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, { readonly session: Session; readonly device: Device }>();
 
   /** `onlyReads`: nothing is known that will draw. */
   constructor(onlyReads: boolean) {
@@ -13,30 +13,30 @@ export class Halves {
   }
 
   /** A pass begins. True: it runs on the halves, and calls `leave` when done. */
-  async enter(draws: boolean, device: Device): Promise<boolean> {
+  async enter(draws: boolean): Promise<boolean> {
     if (draws) this.#onlyReads = false;
     if (this.#onlyReads) {
       this.#passes++;
       return true;
     }
-    await this.#dropUnused(device);
+    await this.#dropUnused();
     return false;
   }
 
-  /** A half that was loaded. */
-  keep(session: Session): void {
-    this.#sessions.set(`${session.device} ${session.id}`, session);
+  /** A half that was loaded, and a device that can free it: another one may be the first to draw. */
+  keep(session: Session, device: Device): void {
+    this.#sessions.set(`${session.device} ${session.epoch} ${session.id}`, { session, device });
   }
 
-  async leave(device: Device): Promise<void> {
+  async leave(): Promise<void> {
     this.#passes--;
-    await this.#dropUnused(device);
+    await this.#dropUnused();
   }
 
-  async #dropUnused(device: Device): Promise<void> {
+  async #dropUnused(): Promise<void> {
     if (this.#onlyReads || this.#passes > 0 || this.#sessions.size === 0) return;
-    const sessions = [...this.#sessions.values()];
+    const halves = [...this.#sessions.values()];
     this.#sessions.clear();
-    await device.free(sessions);
+    await Promise.all(halves.map(({ session, device }) => device.free([session])));
   }
 }

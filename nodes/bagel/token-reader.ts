@@ -63,16 +63,21 @@ class Relay implements TokenReader {
 
   async read(context: Ready, token: number, want: Wanted): Promise<Tensor | Handle> {
     const { halves } = this.#model;
-    const isHalf = await halves.enter(false, this.#device);
+    const isHalf = await halves.enter(false);
     try {
       const parts = partsOf(this.#model, isHalf);
       // all are there before the first is sent: nothing may overtake
-      const sessions = await Promise.all(parts.map((part) => this.#model.session(this.#device, part)));
-      if (isHalf) for (const session of sessions.slice(1, -1)) halves.keep(session);
-      return (await settled(this.#send(context, token, want, sessions, isHalf)))[want]!;
+      const sessions = await settled(parts.map((part) => this.#session(part, isHalf)));
+      return (await settled(this.#send(context, token, want, sessions, isHalf))).at(-1)![want]!;
     } finally {
-      if (isHalf) await halves.leave(this.#device);
+      if (isHalf) await halves.leave();
     }
+  }
+
+  async #session(part: string, isHalf: boolean): Promise<Session> {
+    const session = await this.#model.session(this.#device, part);
+    if (isHalf && part.startsWith('llm:')) this.#model.halves.keep(session, this.#device);
+    return session;
   }
 
   /** The runs in their order; the last gives what is wanted. */
@@ -103,10 +108,10 @@ function partsOf({ cuts }: BagelModel, isHalf: boolean): string[] {
   return ['embed', ...cuts.llm.map((_, index) => llmPart(index, isHalf)), 'head'];
 }
 
-/** What the last gives; throws the first failure, once nothing is under way any more. */
-async function settled<T>(calls: readonly Promise<T>[]): Promise<T> {
+/** What each gives; throws the first failure, once nothing is under way any more. */
+async function settled<T>(calls: readonly Promise<T>[]): Promise<T[]> {
   const ends = await Promise.allSettled(calls);
   const failed = ends.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return (ends.at(-1) as PromiseFulfilledResult<T>).value;
+  return ends.map((one) => (one as PromiseFulfilledResult<T>).value);
 }
